@@ -59,13 +59,14 @@ impl<T> BoundedQueue<T> {
     /// As for [`send`](Self::send), and [`SendError::Full`] where that would wait.
     pub fn try_send(&self, item: T) -> Result<Sent<T>, SendError<T>> {
         let about = self.shared.functions.about(&item);
-        let state = self.shared.lock_short();
+        let mut state = self.shared.lock_short();
         if state.may_send_short() {
             return Ok(self.shared.send_short(state, item));
         }
         if state.may_evict_short() {
             return Ok(self.shared.evict_short(state, item));
         }
+        self.shared.count_batch(&mut state);
         let plan = state.plan(about.weight);
         self.shared.carry_out(state, plan, item, &about)
     }
@@ -218,6 +219,7 @@ impl<T> BoundedQueue<T> {
         let mut wakers = Vec::new();
         let mut state = self.shared.lock();
         state.set_policy(policy);
+        self.shared.batch.set_active(state.has_batches());
         state.send_again(&mut wakers);
         self.shared.unlock(state);
         wakers.into_iter().for_each(std::task::Waker::wake);

@@ -160,6 +160,8 @@ impl<T> BoundedQueueBuilder<T> {
             clock: Clock::new(),
             counters: Counters::default(),
             waits: self.measure_waits.map(Waits::new),
+            batched: 0,
+            may_batch: false,
             closed: false,
             senders: Waiters::new(),
             receivers: Waiters::new(),

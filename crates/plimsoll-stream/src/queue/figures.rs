@@ -46,7 +46,9 @@ impl<T> BoundedQueue<T> {
 
     /// Returns the counters, all of the same moment.
     pub fn counters(&self) -> Counters {
-        self.shared.lock_short().counted()
+        let mut state = self.shared.lock_short();
+        self.shared.count_batch(&mut state);
+        state.counted()
     }
 
     /// Returns how long items waited, if that is [measured](crate::BoundedQueueBuilder::measure_waits).

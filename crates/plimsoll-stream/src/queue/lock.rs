@@ -25,7 +25,7 @@ use spin::mutex::{SpinMutex, SpinMutexGuard};
 ///
 /// Together about half a microsecond, many times as long as an operation. More looks would take the
 /// processor from a suspended holder. No test depends on the value: after the looks come the yields.
-const LOOKS: u32 = 16;
+const LOOKS: u32 = 8;
 /// Yields before a thread sleeps between two looks.
 ///
 /// A holder that waits for a processor gets one of those that are yielded. More yields delay only
@@ -71,8 +71,10 @@ impl<T> Lock<T> {
     #[cold]
     #[inline(never)]
     fn wait(&self) -> Guard<'_, T> {
-        for _ in 0..LOOKS {
-            hint::spin_loop();
+        for look in 0..LOOKS {
+            for _ in 0..(8 << look) {
+                hint::spin_loop();
+            }
             if let Some(guard) = self.look() {
                 return guard;
             }

@@ -38,6 +38,29 @@ impl<T> Shared<T> {
         self.poll_take(place, cx, State::take_item)
     }
 
+    /// Takes up to `limit` of the oldest items, or waits for the next. Ready with how many, or with
+    /// `None` at the end.
+    pub(crate) fn poll_many(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        into: &mut Vec<T>,
+        limit: usize,
+    ) -> Poll<Option<usize>> {
+        if place.0.is_none() && self.batch.is_active() {
+            let budget = ready!(coop::poll_proceed(cx));
+            if let Ok(taken) = self.take_many_from_batch(into, limit) {
+                self.has_asked();
+                budget.made_progress();
+                return Poll::Ready(Some(taken));
+            }
+        }
+        self.poll_take(place, cx, |state| {
+            let taken = state.take_many(into, limit);
+            (taken > 0).then_some(taken)
+        })
+    }
+
     /// Takes what `take` finds, or waits for the next item. Ready with `None` at the end.
     pub(crate) fn poll_take<R>(
         &self,

@@ -104,11 +104,10 @@ impl<T> Future for RecvMany<'_, T> {
         // Performance: allocates without the lock (`streams`, `queue/block/1p/many`).
         let room = this.limit.min(this.shared.len());
         this.into.reserve(room);
-        let (into, limit) = (&mut *this.into, this.limit);
-        let taken = this.shared.poll_take(&mut this.place, cx, |state| {
-            let taken = state.take_many(into, limit);
-            (taken > 0).then_some(taken)
-        });
+        let limit = this.limit;
+        let taken = this
+            .shared
+            .poll_many(&mut this.place, cx, &mut *this.into, limit);
         taken.map(Option::unwrap_or_default)
     }
 }

@@ -1,8 +1,9 @@
 //! The items in order.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use super::{
+    batch::Slots,
     keys::Keys,
     levels::Levels,
     outcome::Lost,
@@ -28,7 +29,7 @@ use crate::key_hash::KeyHash;
 #[repr(C)]
 pub(crate) struct Ring<T> {
     /// `None` for lost numbers.
-    pub(super) slots: VecDeque<Option<T>>,
+    pub(super) slots: Slots<T>,
     /// The number of the next new item.
     pub(super) tail: u64,
     /// Whether all slots are items without weight and level.
@@ -171,12 +172,29 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Queued items of a plain ring that has taken or given an item in the short way: at most
-    /// `u32::MAX`.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn plain_len(&self) -> u32 {
-        self.slots.len() as u32
+    /// Whether the ring is plain while it is empty.
+    #[inline]
+    pub(crate) fn may_be_plain(&self) -> bool {
+        self.may_be_plain
+    }
+
+    /// Takes all items of a plain ring for a batch that is empty, and keeps the memory of the batch.
+    #[inline]
+    pub(super) fn exchange(&mut self, batch: &mut Slots<T>) {
+        mem::swap(&mut self.slots, batch);
+    }
+
+    /// Puts what is left of a batch back in front of a plain ring.
+    pub(super) fn put_back(&mut self, batch: &mut Slots<T>) {
+        // The fewer items are moved.
+        if batch.len() < self.slots.len() {
+            for item in batch.drain(..).rev() {
+                self.slots.push_front(item);
+            }
+        } else {
+            batch.append(&mut self.slots);
+            self.exchange(batch);
+        }
     }
 
     /// How many items of a plain ring can be taken with [`pop_plain`](Self::pop_plain), up to what

@@ -91,7 +91,7 @@ impl<'a, T> SendItem<'a, T> {
     #[inline(never)]
     fn poll_first(
         mut self: Pin<&mut Self>,
-        state: Guard<'a, State<T>>,
+        mut state: Guard<'a, State<T>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sent<T>, SendError<T>>> {
         let this = self.as_mut().project();
@@ -101,6 +101,7 @@ impl<'a, T> SendItem<'a, T> {
             }
         }
         let about = this.about.unwrap_or_default();
+        this.shared.count_batch(&mut state);
         let plan = state.plan(about.weight);
         if plan != Plan::Full {
             let Some(item) = this.item.take() else {

@@ -1,11 +1,12 @@
 //! What all clones of a queue share: the lock around its state.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     task::Waker,
 };
 
 use super::{
+    batch::Batch,
     error::SendError,
     functions::Functions,
     lock::{Guard, Lock},
@@ -18,26 +19,25 @@ use super::{
 /// one cache line (`streams`, `queue/block/4p`).
 #[repr(C, align(64))]
 pub(crate) struct Shared<T> {
-    /// A copy of the length, so that a load is read without the lock.
-    ///
-    /// At most `u32::MAX`: more items fit in memory only when they have no size.
-    pub(super) len: AtomicU32,
-    /// Receives until the next that asks for the budget of its task.
-    pub(super) unasked: AtomicU32,
+    /// A copy of how many numbers were given to new items: see [`len`](Self::len).
+    entered: AtomicU64,
     state: Lock<State<T>>,
     /// A copy of the bytes.
     bytes: AtomicUsize,
     pub(crate) limits: Limits,
     pub(crate) functions: Functions<T>,
+    pub(super) batch: Batch<T>,
 }
 
 impl<T> Shared<T> {
     pub(crate) fn new(state: State<T>, functions: Functions<T>) -> Self {
+        let batch = Batch::new();
+        batch.set_active(state.has_batches());
         Self {
             limits: state.limits,
             state: Lock::new(state),
-            len: AtomicU32::new(0),
-            unasked: AtomicU32::new(0),
+            entered: AtomicU64::new(0),
+            batch,
             bytes: AtomicUsize::new(0),
             functions,
         }
@@ -47,11 +47,15 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn lock(&self) -> Guard<'_, State<T>> {
         let mut state = self.lock_short();
+        if state.batched > 0 {
+            drop(state);
+            state = self.lock_and_put_back();
+        }
         state.forbid_short();
         state
     }
 
-    /// Locks the state to read it, or for a short operation.
+    /// Locks the state to read it, or for a short operation. There may be items in the batch.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn lock_short(&self) -> Guard<'_, State<T>> {
@@ -74,11 +78,28 @@ impl<T> Shared<T> {
     /// Copies the figures that are read without the lock.
     #[inline]
     fn publish(&self, state: &State<T>) {
-        let len = u32::try_from(state.ring.len()).unwrap_or(u32::MAX);
-        self.len.store(len, Relaxed);
+        self.set_entered(state);
+        if state.batched == 0 {
+            self.set_left(state);
+        }
         if self.limits.bytes != usize::MAX {
             self.bytes.store(state.ring.bytes(), Relaxed);
         }
+    }
+
+    /// Publishes how many numbers were given to new items.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(super) fn set_entered(&self, state: &State<T>) {
+        self.entered.store(state.ring.numbers(), Relaxed);
+    }
+
+    /// Publishes how many numbers have left, when there is no batch.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
+    pub(super) fn set_left(&self, state: &State<T>) {
+        let left = state.ring.numbers() - state.ring.len() as u64;
+        self.batch.set_left(left);
     }
 
     #[inline(never)]
@@ -171,7 +192,11 @@ impl<T> Shared<T> {
     /// Queued items, without the lock.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Relaxed) as usize
+        // In this order, what enters or leaves meanwhile makes it larger, and never less than 0.
+        let left = self.batch.left();
+        let entered = self.entered.load(Relaxed);
+        let len = usize::try_from(entered.saturating_sub(left)).unwrap_or(usize::MAX);
+        len.min(self.limits.items)
     }
 
     /// The sum of the weights of the queued items, without the lock.

@@ -13,21 +13,13 @@
 //! costs time, and never breaks a rule. A send that turns out not to be short has changed nothing, and
 //! [`Shared::carry_out`] allows or forbids at its end.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::{
     lock::Guard,
     outcome::{Lost, Sent},
+    policy::QueuePolicy,
     shared::Shared,
     state::State,
 };
-
-/// Receives for each one that asks for the budget of its task.
-///
-/// In receives. A task has a budget of 128 such questions before it must yield, so a receiver that
-/// never waits yields after 384 items. The question takes as long as half of a receive (`streams`,
-/// `queue/block/1p`). `a_receiver_that_never_waits_lets_other_tasks_run` fails from 4 on.
-const RECEIVES_PER_QUESTION: u32 = 3;
 
 impl<T> State<T> {
     /// Until the next [`allow_short`](Self::allow_short) no operation is short.
@@ -42,6 +34,7 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn forbid_short_receives(&mut self) {
         self.short.receives = 0;
+        self.may_batch = false;
     }
 
     /// Works out which operations are short, at the end of one that is not.
@@ -51,15 +44,34 @@ impl<T> State<T> {
         if self.may_grant() || !self.ring.is_plain() {
             return;
         }
-        // While there is room, all policies for plain items queue the new one.
-        if !self.closed {
-            let items = self.limits.items - self.reserved.items;
-            self.short.items = u32::try_from(items).unwrap_or(u32::MAX);
-        }
+        self.allow_short_sends();
         if let Some(waits) = &self.waits {
             self.short.stamped = waits.next() as u16;
         }
-        self.short.receives = self.ring.plain_items();
+        let receives = self.ring.plain_items();
+        if receives > 0 && self.has_batches() {
+            self.may_batch = true;
+        } else {
+            self.short.receives = receives;
+        }
+    }
+
+    /// Works out up to which length of the ring a send is short.
+    #[inline]
+    pub(super) fn allow_short_sends(&mut self) {
+        // While there is room, all policies for plain items queue the new one.
+        if !self.closed {
+            let items = self.limits.items - self.reserved.items - self.batched;
+            self.short.items = u32::try_from(items).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Whether receivers take the items in batches: no number is lost, and no item has a time stamp.
+    #[inline]
+    pub(super) fn has_batches(&self) -> bool {
+        matches!(self.policy, QueuePolicy::Block { .. })
+            && self.waits.is_none()
+            && self.ring.may_be_plain()
     }
 
     /// Works out whether sends that evict are short, at the end of one that was not.
@@ -105,7 +117,7 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn send_short(&self, mut state: Guard<'_, State<T>>, item: T) -> Sent<T> {
         let seq = state.ring.push_plain(item);
-        self.len.store(state.ring.plain_len(), Relaxed);
+        self.set_entered(&state);
         drop(state);
         Sent::queued(seq, Lost::new())
     }
@@ -123,34 +135,18 @@ impl<T> Shared<T> {
         sent
     }
 
-    /// Takes the oldest item, if that is short. Returns the lock if not.
+    /// Takes the oldest item, if that is short. Returns the lock of the state if not.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(crate) fn take_short(&self) -> Result<T, Guard<'_, State<T>>> {
+        if self.batch.is_active() {
+            return self.take_from_batch();
+        }
         let mut state = self.lock_short();
         let Some(item) = state.take_short() else {
             return Err(state);
         };
-        self.len.store(state.ring.plain_len(), Relaxed);
+        self.set_left(&state);
         Ok(item)
-    }
-
-    /// Counts a receive. Returns whether it must ask for the budget of its task.
-    ///
-    /// Receivers that run at the same time may miscount, which moves a question by some receives.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn must_ask(&self) -> bool {
-        let left = self.unasked.load(Relaxed);
-        if left > 0 {
-            self.unasked.store(left - 1, Relaxed);
-        }
-        left == 0
-    }
-
-    /// Notes that a receive has asked for the budget of its task.
-    #[inline]
-    pub(crate) fn has_asked(&self) {
-        self.unasked.store(RECEIVES_PER_QUESTION - 1, Relaxed);
     }
 }

@@ -38,6 +38,10 @@ pub(crate) struct State<T> {
     pub(crate) clock: Clock,
     pub(crate) counters: Counters,
     pub(crate) waits: Option<Waits>,
+    /// The items in the batch of the receivers, at most: see the file `batch`.
+    pub(crate) batched: usize,
+    /// Whether a receive begins the next batch.
+    pub(super) may_batch: bool,
     pub(crate) closed: bool,
     pub(crate) senders: Waiters<Want>,
     pub(crate) receivers: Waiters,
@@ -67,10 +71,16 @@ pub(crate) struct Short {
 }
 
 impl<T> State<T> {
+    /// Queued items.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len() + self.batched
+    }
+
     /// Whether an item fits beside those that are queued and the room that is reserved.
     #[inline]
     pub(crate) fn fits(&self, bytes: usize) -> bool {
-        self.ring.len() + self.reserved.items < self.limits.items
+        self.len() + self.reserved.items < self.limits.items
             && bytes <= self.limits.bytes - self.ring.bytes() - self.reserved.bytes
     }
 
@@ -150,7 +160,7 @@ impl<T> State<T> {
             .filter(|(_, reason, _)| *reason == DropReason::Replaced);
         // Each item has a number of its own, but for those that replaced another.
         counters.sent = self.ring.numbers() + replaced.map(|(.., count)| count).sum::<u64>();
-        counters.received = counters.sent - all - self.ring.len() as u64;
+        counters.received = counters.sent - all - self.len() as u64;
         counters
     }
 
@@ -162,7 +172,7 @@ impl<T> State<T> {
 
     /// Whether no item will ever come.
     pub(crate) fn has_ended(&self) -> bool {
-        self.closed && self.ring.len() == 0 && self.reserved.items == 0
+        self.closed && self.len() == 0 && self.reserved.items == 0
     }
 
     /// Wakes all receivers, for the end of the queue.
