@@ -353,6 +353,15 @@ const BREACHES: &[Breach] = &[
     },
     Breach {
         law: "07",
+        what: "items of a batch leave room for others before they are received",
+        file: "crates/plimsoll-stream/src/queue/state.rs",
+        find: "self.ring.len() + self.batched",
+        replace: "self.ring.len()",
+        package: "plimsoll-stream",
+        test: "law_07_items_that_receivers",
+    },
+    Breach {
+        law: "07",
         what: "a short eviction is not counted",
         file: "crates/plimsoll-stream/src/queue/ring.rs",
         find: "self.evicted += 1;",

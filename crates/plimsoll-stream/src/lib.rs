@@ -102,7 +102,8 @@
 //!
 //! # Cost
 //!
-//! One short lock for each send, receive or batch. No allocation for an
+//! One short lock for each send, receive or batch; under [`QueuePolicy::Block`] receivers have a lock of
+//! their own, and take all queued items from the senders at once. No allocation for an
 //! item that evicts at most one other, and no clock, unless items expire or their waits are
 //! [measured](BoundedQueueBuilder::measure_waits). A receiver is woken once for many items, and
 //! waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
@@ -113,7 +114,7 @@
 //! the item and decide nothing. Under [`QueuePolicy::Block`] most of them do.
 //!
 //! An operation keeps the lock for some ten nanoseconds. A thread that finds it locked looks again for
-//! about half a microsecond, and then yields its processor. If the operating system has suspended the
+//! some microseconds, and then yields its processor. If the operating system has suspended the
 //! thread with the lock for longer, the other one sleeps for 50 µs at a time. Do not share a queue
 //! between threads with and without real-time priority.
 //!

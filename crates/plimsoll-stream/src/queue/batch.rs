@@ -94,7 +94,7 @@ impl<T> Shared<T> {
         Ok(item)
     }
 
-    /// Takes up to `limit` items, which is not 0, from the batch or from the next one, and returns how
+    /// Takes up to `limit` items, which is not 0, from the batch and from the next one, and returns how
     /// many. Returns the lock of the state, and leaves no batch, if a receive is not short.
     pub(super) fn take_many_from_batch(
         &self,
@@ -103,11 +103,19 @@ impl<T> Shared<T> {
     ) -> Result<usize, Guard<'_, State<T>>> {
         let mut items = self.batch.items.lock();
         let before = into.len();
-        if items.is_empty() {
-            into.push(self.next_batch(&mut items)?);
+        let taken = items.len().min(limit);
+        into.extend(items.drain(..taken).flatten());
+        if taken < limit {
+            match self.next_batch(&mut items) {
+                Ok(first) => {
+                    into.push(first);
+                    let more = items.len().min(limit - taken - 1);
+                    into.extend(items.drain(..more).flatten());
+                }
+                Err(state) if taken == 0 => return Err(state),
+                Err(_) => {}
+            }
         }
-        let more = items.len().min(limit + before - into.len());
-        into.extend(items.drain(..more).flatten());
         let taken = into.len() - before;
         self.batch
             .set_left(self.batch.left.load(Relaxed) + taken as u64);
@@ -167,8 +175,6 @@ impl<T> Shared<T> {
     /// Notes that a receive has asked for the budget of its task.
     #[inline]
     pub(crate) fn has_asked(&self) {
-        self.batch
-            .unasked
-            .store(RECEIVES_PER_QUESTION - 1, Relaxed);
+        self.batch.unasked.store(RECEIVES_PER_QUESTION - 1, Relaxed);
     }
 }

@@ -19,8 +19,8 @@ use super::{
 /// dropped, see [`close`](Self::close) and [`CloseOnDrop`](crate::CloseOnDrop). Each item is received
 /// once, in the order of the sends.
 ///
-/// All methods are short: one lock that is never held while code of the caller runs or a task
-/// waits. See the [crate's docs](crate) for examples, cancellation and cost.
+/// All methods are short: one or two locks that are never held while code of the caller runs or a
+/// task waits. See the [crate's docs](crate) for examples, cancellation and cost.
 pub struct BoundedQueue<T> {
     pub(super) shared: Arc<Shared<T>>,
 }
@@ -144,7 +144,7 @@ impl<T> BoundedQueue<T> {
 
     /// Appends up to `limit` of the oldest items to `into`, and waits if the queue is empty.
     ///
-    /// Ready with the number of items: 0 at the end, or when `limit` is 0. One lock for all items, so
+    /// Ready with the number of items: 0 at the end, or when `limit` is 0. All items are taken at once, so
     /// an item takes less time than with [`recv`](Self::recv) in a queue that is not empty.
     ///
     /// # Cancellation

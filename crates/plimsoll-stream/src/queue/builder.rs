@@ -124,7 +124,8 @@ impl<T> BoundedQueueBuilder<T> {
         self
     }
 
-    /// Builds the queue, empty and open. Memory grows with the items, up to the capacity.
+    /// Builds the queue, empty and open. Memory grows with the items, up to the capacity,
+    /// and under [`QueuePolicy::Block`] to twice that.
     ///
     /// # Errors
     ///

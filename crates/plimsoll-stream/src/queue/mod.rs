@@ -31,6 +31,8 @@ mod lock;
 #[path = "lock_of_loom.rs"]
 mod lock;
 #[cfg(all(test, loom))]
+mod loom_batch_tests;
+#[cfg(all(test, loom))]
 mod loom_short_tests;
 #[cfg(all(test, loom))]
 mod loom_tests;

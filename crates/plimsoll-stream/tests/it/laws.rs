@@ -10,7 +10,7 @@ use std::{
 };
 
 use plimsoll_stream::{
-    BoundedQueue, Delivery, Ended, Hub, QueuePolicy, ReserveError, alarm::Alarm,
+    BoundedQueue, Delivery, Ended, Hub, QueuePolicy, ReserveError, SendError, alarm::Alarm,
 };
 use tokio::time::Instant;
 
@@ -130,6 +130,25 @@ fn law_07_a_queue_keeps_its_bound_and_counts_what_it_evicts() {
         }
         assert_eq!(queue.drain().len(), 4);
     }
+}
+
+#[test]
+fn law_07_items_that_receivers_took_together_count_until_each_is_received() {
+    let queue = queue(8, QueuePolicy::BLOCK);
+    for n in 0..8 {
+        queue.try_send(n).unwrap();
+    }
+    // The first receive takes all items from the senders.
+    for n in 0..8 {
+        assert_eq!(queue.try_recv(), Some(n));
+        assert_eq!(queue.len(), 7);
+        queue.try_send(8 + n).unwrap();
+        let full = queue.try_send(99);
+        assert!(matches!(full, Err(SendError::Full(99))), "{full:?}");
+        let counters = queue.counters();
+        assert_eq!((counters.sent(), counters.received()), (9 + n, 1 + n));
+    }
+    assert_eq!(queue.drain(), (8..16).collect::<Vec<_>>());
 }
 
 #[test]
