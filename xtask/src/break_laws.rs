@@ -46,6 +46,9 @@ pub(crate) fn all(of: Option<&str>) -> Result<(), String> {
         }
     }
     println!("{caught} breaches caught, {} missed", missed.len());
+    if caught == 0 && missed.is_empty() {
+        return Err(format!("no breach has the law or package {of:?}"));
+    }
     if missed.is_empty() {
         Ok(())
     } else {
