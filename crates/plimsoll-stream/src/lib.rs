@@ -102,11 +102,13 @@
 //!
 //! # Cost
 //!
-//! One short lock for each send, receive or batch; under [`QueuePolicy::Block`] receivers have a lock of
-//! their own, and take all queued items from the senders at once. No allocation for an
-//! item that evicts at most one other, and no clock, unless items expire or their waits are
-//! [measured](BoundedQueueBuilder::measure_waits). A receiver is woken once for many items, and
-//! waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
+//! One short lock for each send, receive or batch. Under [`QueuePolicy::Block`] receivers have a lock
+//! of their own, and take all queued items from the senders at once. A wait, a permit, a delivery and
+//! [`close`](BoundedQueue::close) undo that first, which moves at most the items that were sent since.
+//!
+//! No allocation for an item that evicts at most one other, and no clock, unless items expire or their
+//! waits are [measured](BoundedQueueBuilder::measure_waits). A receiver is woken once for many items,
+//! and waiting senders one after the other. `cargo run --release -p benches --bin streams` measures it
 //! beside its peers.
 //!
 //! Sends and receives take the least time in a queue without a bound in bytes, priorities and keys,

@@ -185,6 +185,9 @@ impl<T> Ring<T> {
     }
 
     /// Puts what is left of a batch back in front of a plain ring.
+    ///
+    /// Moves at most the items that were sent since the batch was taken: amortised constant time per
+    /// send.
     pub(super) fn put_back(&mut self, batch: &mut Slots<T>) {
         // The fewer items are moved.
         if batch.len() < self.slots.len() {
