@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Extensions, HeaderMap, StatusCode};
 use pin_project_lite::pin_project;
 use plimsoll_core::protocol::BoxError;
 use tokio::time::{Instant, Sleep};
@@ -66,6 +65,26 @@ pin_project! {
         Over,
     }
 }
+
+/// Counts a success when it is dropped. Performance: after the answer was moved to the caller's place;
+/// before, it would be moved twice (`instructions`, `retry@accept`).
+struct Counted<'a, S>(&'a Call<S>);
+
+impl<S> Drop for Counted<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.succeeded();
+    }
+}
+
+#[inline]
+fn is_plain_success<A: ReadAnswer>(answer: &A) -> bool {
+    reading::is_plain_success(answer.status(), answer.headers(), answer.extensions())
+}
+
+/// The result of an attempt. Performance: a copy, so that the result itself is in no function's
+/// argument.
+struct Ended<A, E>(Result<A, E>);
 
 /// What a call keeps between its attempts.
 pub(super) struct Call<S> {
@@ -154,16 +173,14 @@ where
                 ready!(self.as_mut().poll_timeout(cx))?;
                 return self.poll_slowly(cx);
             };
-            // Performance: a success at the head is the usual case.
-            if let Ok(answer) = &result {
-                let (status, headers) = (answer.status(), answer.headers());
-                let extensions = answer.extensions();
-                if this.call.is_success(status, headers, extensions) {
-                    this.call.succeeded();
-                    return Poll::Ready(result.map(ReadAnswer::into_output).map_err(Into::into));
+            // Performance: a plain success is the usual case.
+            return match result {
+                Ok(answer) if is_plain_success(&answer) => {
+                    let _counted = Counted(this.call);
+                    Poll::Ready(Ok(answer.into_output()))
                 }
-            }
-            return self.answered(result, cx);
+                result => self.answered(Ended(result), cx),
+            };
         }
         self.poll_slowly(cx)
     }
@@ -178,11 +195,10 @@ where
     S::Error: Into<BoxError>,
 {
     /// The attempt has an answer that is not a success at its head.
-    #[cold]
     #[inline(never)]
     fn answered(
         mut self: Pin<&mut Self>,
-        result: Result<S::Response, S::Error>,
+        Ended(result): Ended<S::Response, S::Error>,
         cx: &mut Context<'_>,
     ) -> Poll<Output<S, Req>> {
         let mut this = self.as_mut().project();
@@ -233,7 +249,7 @@ where
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
-                    Poll::Ready(result) => return self.answered(result, cx),
+                    Poll::Ready(result) => return self.answered(Ended(result), cx),
                     Poll::Pending => ready!(self.as_mut().poll_timeout(cx))?,
                 },
                 StateProj::Reading => {
@@ -342,20 +358,6 @@ where
 }
 
 impl<S> Call<S> {
-    /// Whether the head of an answer shows a success.
-    #[inline]
-    fn is_success(&self, status: StatusCode, headers: &HeaderMap, set: &Extensions) -> bool {
-        if reading::is_plain_success(status, headers, set) {
-            return true;
-        }
-        self.is_success_by_rules(status, headers, set)
-    }
-
-    #[inline(never)]
-    fn is_success_by_rules(&self, status: StatusCode, all: &HeaderMap, set: &Extensions) -> bool {
-        reading::head(&self.layer.shared.rules, status, all, set) == Some(Reading::Success)
-    }
-
     #[inline]
     fn succeeded(&self) {
         self.layer.shared.budget.on_success(Instant::now);
