@@ -242,6 +242,11 @@ impl RetryBudget {
         }
     }
 
+    /// Whether a request changes the budget.
+    pub(crate) fn counts_requests(&self) -> bool {
+        matches!(self.0.form, Form::Requests { .. })
+    }
+
     #[inline]
     pub(crate) fn on_request(&self) {
         if let Form::Requests { bank, ratio } = &self.0.form {

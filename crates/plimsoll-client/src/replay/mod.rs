@@ -8,12 +8,12 @@ mod target;
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Method, Request, Version};
+use http::{Extensions, HeaderMap, Method, Request, Version, uri::PathAndQuery};
 use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{head::Fields, method::Known, record::Record, target::Target};
+use self::{head::Fields, method::Known, record::Record, target::Origin};
 use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
@@ -21,15 +21,43 @@ use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 // dropped (`instructions`, `retry@accept`).
 #[derive(Debug)]
 pub struct HttpReplay<B> {
-    target: Target,
+    /// `None` for a host alone, as in a `CONNECT`.
+    path: Option<PathAndQuery>,
     /// `None` for an extension method, which is in the rest.
     method: Option<Known>,
     version: Version,
+    /// The body cannot be sent again: it is too large, or was not recorded.
+    is_lost: bool,
+    /// `None` for a bare request.
+    more: Rare<B>,
+}
+
+/// Performance: dropped out of line, so that the replay of a bare request is dropped in few steps
+/// (`instructions`, `retry@accept`).
+#[derive(Debug)]
+struct Rare<B>(Option<More<B>>);
+
+impl<B> Drop for Rare<B> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(more) = self.0.take() {
+            end(more);
+        }
+    }
+}
+
+#[inline(never)]
+fn end<B>(more: More<B>) {
+    drop(more);
+}
+
+/// What a bare request does not have.
+#[derive(Debug)]
+struct More<B> {
+    origin: Option<Origin>,
     /// `None` without headers, extensions and a body. Performance: shared, since code that drops it is
     /// then short.
     rest: Option<Arc<Rest<B>>>,
-    /// The body cannot be sent again: it is too large, or was not recorded.
-    is_lost: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +79,8 @@ where
     fn record(&mut self, body: B, limit: usize) -> ReplayBody<B> {
         // A body that is known to be too large is neither wrapped nor recorded.
         let is_small = body.size_hint().lower() <= limit as u64;
-        let Some(rest) = self.rest.as_mut().and_then(Arc::get_mut) else {
+        let rest = self.more.0.as_mut().and_then(|more| more.rest.as_mut());
+        let Some(rest) = rest.and_then(Arc::get_mut) else {
             return ReplayBody::once(body);
         };
         if !is_small {
@@ -64,14 +93,18 @@ where
         attempt.map_or_else(ReplayBody::empty, ReplayBody::recorded)
     }
 
+    fn rest(&self) -> Option<&Rest<B>> {
+        self.more.0.as_ref()?.rest.as_deref()
+    }
+
     fn method(&self) -> &Method {
-        let rare = || self.rest.as_ref()?.method.as_ref();
+        let rare = || self.rest()?.method.as_ref();
         let known = self.method.map(Known::method);
         known.or_else(rare).unwrap_or(&Method::GET)
     }
 
     fn body(&self) -> Option<&Record<B>> {
-        self.rest.as_ref()?.body.as_ref()
+        self.rest()?.body.as_ref()
     }
 }
 
@@ -91,7 +124,7 @@ where
     }
 
     fn is_idempotent(&self) -> bool {
-        let fields = self.rest.as_ref().map(|rest| &rest.fields);
+        let fields = self.rest().map(|rest| &rest.fields);
         let has_key = || {
             let names = fields.into_iter().flat_map(Fields::headers);
             names.into_iter().any(is_idempotency_key)
@@ -109,9 +142,10 @@ where
         };
         let mut attempt = Request::new(body);
         *attempt.method_mut() = self.method().clone();
-        *attempt.uri_mut() = self.target.uri();
+        let origin = self.more.0.as_ref().and_then(|more| more.origin.as_ref());
+        *attempt.uri_mut() = target::uri(self.path.as_ref(), origin);
         *attempt.version_mut() = self.version;
-        if let Some(rest) = &self.rest {
+        if let Some(rest) = self.rest() {
             rest.fields.write(&mut attempt);
         }
         edit(attempt.headers_mut());
@@ -164,11 +198,14 @@ where
         let is_lost = self.has_body();
         let method = Known::of(self.method());
         let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
+        let origin = Origin::of(self.uri());
+        let rest = (!is_bare || method.is_none()).then(|| rest(self));
+        let more = (origin.is_some() || rest.is_some()).then_some(More { origin, rest });
         HttpReplay {
             method,
-            target: Target::of(self.uri()),
+            path: self.uri().path_and_query().cloned(),
             version: self.version(),
-            rest: (!is_bare || method.is_none()).then(|| rest(self)),
+            more: Rare(more),
             is_lost,
         }
     }
@@ -176,14 +213,15 @@ where
     #[inline(always)]
     #[allow(clippy::inline_always)] // as above
     fn keep_bare(&self) -> Option<HttpReplay<B>> {
-        if self.has_body() || !self.headers().is_empty() || !self.extensions().is_empty() {
+        let is_bare = self.headers().is_empty() && self.extensions().is_empty();
+        if self.has_body() || !is_bare || self.uri().authority().is_some() {
             return None;
         }
         Some(HttpReplay {
             method: Some(Known::of(self.method())?),
-            target: Target::of_path(self.uri())?,
+            path: self.uri().path_and_query().cloned(),
             version: self.version(),
-            rest: None,
+            more: Rare(None),
             is_lost: false,
         })
     }

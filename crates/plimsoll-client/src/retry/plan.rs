@@ -13,13 +13,19 @@ use crate::request::ReplayRequest;
 /// A call's times, and what its request states.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Plan {
+    /// `None` without a timeout and a deadline: the clock is not read then.
+    pub(super) times: Option<Times>,
+    pub(super) stated: Stated,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
     /// The end of the call.
     pub(super) deadline: Option<Instant>,
-    /// When the current attempt started, if the clock was read.
-    pub(super) started: Option<Instant>,
+    /// When the current attempt started.
+    pub(super) started: Instant,
     /// When the current attempt, or the wait before it, ends at the latest.
-    pub(super) ends: Option<Instant>,
-    pub(super) stated: Stated,
+    ends: Option<Instant>,
 }
 
 impl Plan {
@@ -27,25 +33,54 @@ impl Plan {
     pub(super) fn new<Req: ReplayRequest>(rules: &Rules, req: &Req) -> Self {
         let (mut deadline, stated) = stated::deadline(req, Instant::now);
         // Performance: the clock is read only if a timeout or a deadline is set.
-        let started = (rules.is_timed() || deadline.is_some()).then(Instant::now);
-        if let (Some(start), Some(total)) = (started, rules.total_timeout) {
-            deadline = earlier(deadline, start.checked_add(total));
+        if !rules.is_timed() && deadline.is_none() {
+            return Self {
+                times: None,
+                stated,
+            };
         }
-        let mut plan = Self {
+        let started = Instant::now();
+        if let Some(total) = rules.total_timeout {
+            deadline = earlier(deadline, started.checked_add(total));
+        }
+        let mut times = Times {
             deadline,
             started,
-            stated,
-            ..Self::default()
+            ends: None,
         };
-        if let Some(start) = started {
-            plan.start(start, rules.attempt_timeout);
+        times.start(started, rules.attempt_timeout);
+        Self {
+            times: Some(times),
+            stated,
         }
-        plan
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.times.as_ref()?.deadline
+    }
+
+    #[inline]
+    pub(super) fn ends(&self) -> Option<Instant> {
+        self.times.as_ref()?.ends
+    }
+
+    /// Returns the time until the deadline.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_duration_since(now))
     }
 
     /// Starts an attempt.
     pub(super) fn start(&mut self, now: Instant, timeout: Option<Duration>) {
-        self.started = Some(now);
+        if let Some(times) = &mut self.times {
+            times.start(now, timeout);
+        }
+    }
+}
+
+impl Times {
+    fn start(&mut self, now: Instant, timeout: Option<Duration>) {
+        self.started = now;
         let end = timeout.and_then(|timeout| now.checked_add(timeout));
         self.ends = earlier(self.deadline, end);
     }
