@@ -103,7 +103,7 @@ impl<S> Retry<S> {
     fn send<Req>(
         &mut self,
         attempt: Req::Attempt,
-        replay: Req::Replay,
+        replay: impl Into<Req::Replay>,
         plan: Plan,
     ) -> RetryFuture<S, Req>
     where
@@ -115,7 +115,7 @@ impl<S> Retry<S> {
         let mut inner = mem::replace(&mut self.inner, clone);
         RetryFuture::calling(
             inner.call(attempt),
-            replay,
+            replay.into(),
             Call {
                 inner,
                 plan,
