@@ -4,7 +4,6 @@ mod body;
 mod head;
 mod method;
 mod record;
-mod target;
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{head::Fields, method::Known, record::Record, target::Origin};
+use self::{head::Fields, method::Known, record::Record};
 use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
@@ -39,10 +38,7 @@ pub struct BareReplay {
 
 #[derive(Debug)]
 struct Whole<B> {
-    /// `None` for a host alone, as in a `CONNECT`.
-    path: Option<PathAndQuery>,
-    /// `None` for a path alone.
-    origin: Option<Origin>,
+    uri: Uri,
     /// `None` for an extension method, which is in the rest.
     method: Option<Known>,
     version: Version,
@@ -102,8 +98,8 @@ where
 
     fn uri(&self) -> Uri {
         match &self.0 {
-            Kept::Bare(bare) => target::uri(Some(&bare.path), None),
-            Kept::Whole(whole) => target::uri(whole.path.as_ref(), whole.origin.as_ref()),
+            Kept::Bare(bare) => Uri::from(bare.path.clone()),
+            Kept::Whole(whole) => whole.uri.clone(),
         }
     }
 
@@ -228,8 +224,7 @@ where
         let method = Known::of(self.method());
         let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
         HttpReplay(Kept::Whole(Whole {
-            path: self.uri().path_and_query().cloned(),
-            origin: Origin::of(self.uri()),
+            uri: self.uri().clone(),
             method,
             version: self.version(),
             rest: (!is_bare || method.is_none()).then(|| rest(self)),
