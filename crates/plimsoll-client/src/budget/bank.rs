@@ -62,13 +62,14 @@ impl Bank {
     }
 
     #[inline]
-    pub(super) fn deposit(&self, amount: u64) {
+    pub(super) fn deposit(&self, amount: &u64) {
         let shard = shard();
         // Performance: a full bank is the usual case, and needs no atomic operation that others wait
         // for (`instructions`, `retry@accept`).
-        let part = &self.parts[self.own(shard)];
-        if part.tokens.load(Relaxed) < part.most || !part.looks.skips_deposit() {
-            self.deposit_from(shard, amount);
+        let skips =
+            |part: &Part| part.tokens.load(Relaxed) >= part.most && part.looks.skips_deposit();
+        if !self.parts.get(self.own(shard)).is_some_and(skips) {
+            self.deposit_from(shard, *amount);
         }
     }
 
@@ -98,6 +99,7 @@ impl Bank {
 
     /// Deposits into this shard, and what it has no room for into the others. What no shard has
     /// room for is lost.
+    #[cold]
     #[inline(never)]
     pub(super) fn deposit_from(&self, shard: usize, amount: u64) {
         let own = self.own(shard);

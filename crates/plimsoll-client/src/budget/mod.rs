@@ -250,7 +250,7 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn on_request(&self) {
         if let Form::Requests { bank, ratio } = &self.0.form {
-            bank.deposit(*ratio);
+            bank.deposit(ratio);
         }
     }
 
@@ -259,7 +259,7 @@ impl RetryBudget {
     pub(crate) fn on_success(&self, now: impl FnOnce() -> Instant) {
         match &self.0.form {
             // Performance: the default is inlined, the others are not (`instructions`, `retry@accept`).
-            Form::Successes { bank, ratio } => bank.deposit(*ratio),
+            Form::Successes { bank, ratio } => bank.deposit(ratio),
             other => other.success(now),
         }
     }
@@ -300,7 +300,7 @@ impl Form {
     #[inline(never)]
     fn success(&self, now: impl FnOnce() -> Instant) {
         match self {
-            Self::Successes { bank, ratio } => bank.deposit(*ratio),
+            Self::Successes { bank, ratio } => bank.deposit(ratio),
             Self::Requests { .. } => {}
             Self::Recent(recent) => recent.success(now()),
             Self::Grpc(tokens) => tokens.success(),

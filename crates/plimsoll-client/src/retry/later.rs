@@ -48,15 +48,15 @@ impl<P> Later<P> {
 impl<P> Drop for Later<P> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(kept) = self.0.take() {
-            end(kept);
+        if self.0.is_some() {
+            end(self.0.take());
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn end<P>(kept: Box<Kept<P>>) {
+fn end<P>(kept: Option<Box<Kept<P>>>) {
     drop(kept);
 }
 
