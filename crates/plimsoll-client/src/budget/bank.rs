@@ -15,6 +15,8 @@ pub(super) struct Bank {
     /// in `benches`). A shard has room for at least two retries, so that a withdrawal usually finds
     /// what it needs in one of them.
     parts: Box<[Part]>,
+    /// The number of shards, a power of two, minus one: the mask for the shard of a thread.
+    mask: usize,
     /// The maximum of all shards together.
     most: u64,
     /// A bit for each shard with a surplus.
@@ -52,6 +54,7 @@ impl Bank {
         };
         let bank = Self {
             parts: (0..parts).map(part).collect(),
+            mask: parts - 1,
             most,
             surplus: Apart(AtomicU64::new(0)),
         };
@@ -75,7 +78,7 @@ impl Bank {
 
     #[inline]
     fn own(&self, shard: usize) -> usize {
-        shard & (self.parts.len() - 1)
+        shard & self.mask
     }
 
     #[inline]

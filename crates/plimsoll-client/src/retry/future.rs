@@ -17,7 +17,7 @@ use super::{
     decide::{Next, Situation, next},
     handle::Shared,
     later::{Kept, Later},
-    plan::{Plan, Times},
+    plan::Plan,
     reading::{self, Failed, Ran, Reading},
     settings::GRPC_MOST,
 };
@@ -327,13 +327,16 @@ impl<S, P> Call<S, P> {
     #[inline]
     fn succeeded(&self) {
         self.shared.budget.on_success(Instant::now);
-        if let Some(times) = &self.plan.times {
-            self.measure(times);
+        if !self.plan.is_empty() {
+            self.measure();
         }
     }
 
     #[inline(never)]
-    fn measure(&self, times: &Times) {
+    fn measure(&self) {
+        let Some(times) = self.plan.times() else {
+            return;
+        };
         if times.deadline.is_some() {
             let fastest = &self.shared.fastest;
             fastest.success(times.started, Instant::now());
@@ -367,7 +370,7 @@ impl<S, P> Call<S, P> {
         let now = Instant::now();
         attempts.count(failed.ran);
         let left = self.plan.left(now);
-        let max_attempts = if self.plan.stated.is_grpc {
+        let max_attempts = if self.plan.stated().is_grpc {
             rules.max_attempts.min(GRPC_MOST)
         } else {
             rules.max_attempts
@@ -416,7 +419,7 @@ impl<S, P> Call<S, P> {
         let Kept {
             attempts, retry, ..
         } = self.later.get(&self.shared);
-        let (stated, earlier) = (self.plan.stated, attempts.all());
+        let (stated, earlier) = (self.plan.stated(), attempts.all());
         let header = self.shared.rules.attempt_header.as_ref();
         let attempt = replay.again(|headers| stated.write(headers, left, earlier, header))?;
         self.shared.retries.add();

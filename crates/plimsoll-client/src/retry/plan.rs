@@ -10,12 +10,17 @@ use super::{
 };
 use crate::request::ReplayRequest;
 
-/// A call's times, and what its request states.
+/// A call's times, and what its request states; empty when that is nothing.
+// Performance: one option, so that an empty plan is made in one step (`instructions`,
+// `retry@accept`).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Plan {
+pub(super) struct Plan(Option<Facts>);
+
+#[derive(Debug, Clone, Copy)]
+struct Facts {
     /// `None` without a timeout and a deadline: the clock is not read then.
-    pub(super) times: Option<Times>,
-    pub(super) stated: Stated,
+    times: Option<Times>,
+    stated: Stated,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +39,8 @@ impl Plan {
         let (mut deadline, stated) = stated::deadline(req, Instant::now);
         // Performance: the clock is read only if a timeout or a deadline is set.
         if !rules.is_timed() && deadline.is_none() {
-            return Self {
-                times: None,
-                stated,
-            };
+            let times = None;
+            return Self(stated.is_any().then_some(Facts { times, stated }));
         }
         let started = Instant::now();
         if let Some(total) = rules.total_timeout {
@@ -49,19 +52,32 @@ impl Plan {
             ends: None,
         };
         times.start(started, rules.attempt_timeout);
-        Self {
+        Self(Some(Facts {
             times: Some(times),
             stated,
-        }
+        }))
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn times(&self) -> Option<&Times> {
+        self.0.as_ref()?.times.as_ref()
+    }
+
+    pub(super) fn stated(&self) -> Stated {
+        self.0.map(|facts| facts.stated).unwrap_or_default()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.times.as_ref()?.deadline
+        self.times()?.deadline
     }
 
     #[inline]
     pub(super) fn ends(&self) -> Option<Instant> {
-        self.times.as_ref()?.ends
+        self.times()?.ends
     }
 
     /// Returns the time until the deadline.
@@ -72,7 +88,7 @@ impl Plan {
 
     /// Starts an attempt.
     pub(super) fn start(&mut self, now: Instant, timeout: Option<Duration>) {
-        if let Some(times) = &mut self.times {
+        if let Some(times) = self.0.as_mut().and_then(|facts| facts.times.as_mut()) {
             times.start(now, timeout);
         }
     }
