@@ -44,6 +44,23 @@ fn a_bank_is_never_above_its_maximum() {
 }
 
 #[test]
+fn a_bank_that_is_not_full_takes_the_next_deposit() {
+    loom::model(|| {
+        let bank = Arc::new(Bank::with(2 * RETRY, 2));
+        assert!(bank.withdraw_from(0));
+        let other = Arc::clone(&bank);
+        // Fills the bank and finds it full, while a retry is taken from one shard.
+        let thread = thread::spawn(move || other.deposit_from(0, 2 * RETRY));
+        let taken = bank.withdraw_from(1);
+        thread.join().unwrap();
+        let tokens = bank.tokens();
+        bank.deposit(&1);
+        let room = u64::from(tokens < 2 * RETRY);
+        assert_eq!(bank.tokens(), tokens + room, "taken: {taken}");
+    });
+}
+
+#[test]
 fn grpc_tokens_count_every_failure() {
     loom::model(|| {
         let tokens = Arc::new(Tokens::new(3, 1.0).unwrap());
