@@ -4,6 +4,7 @@ mod body;
 mod head;
 mod method;
 mod record;
+mod target;
 
 use std::sync::Arc;
 
@@ -12,7 +13,12 @@ use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{head::Fields, method::Known, record::Record};
+use self::{
+    head::Fields,
+    method::Known,
+    record::Record,
+    target::{At, Origin},
+};
 use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
@@ -38,7 +44,9 @@ pub struct BareReplay {
 
 #[derive(Debug)]
 struct Whole<B> {
-    uri: Uri,
+    /// `None` for a host alone, as in a `CONNECT`.
+    path: Option<PathAndQuery>,
+    origin: At,
     /// `None` for an extension method, which is in the rest.
     method: Option<Known>,
     version: Version,
@@ -98,8 +106,8 @@ where
 
     fn uri(&self) -> Uri {
         match &self.0 {
-            Kept::Bare(bare) => Uri::from(bare.path.clone()),
-            Kept::Whole(whole) => whole.uri.clone(),
+            Kept::Bare(bare) => target::uri(Some(&bare.path), None),
+            Kept::Whole(whole) => target::uri(whole.path.as_ref(), whole.origin.0.as_ref()),
         }
     }
 
@@ -224,7 +232,8 @@ where
         let method = Known::of(self.method());
         let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
         HttpReplay(Kept::Whole(Whole {
-            uri: self.uri().clone(),
+            path: self.uri().path_and_query().cloned(),
+            origin: At(Origin::of(self.uri())),
             method,
             version: self.version(),
             rest: (!is_bare || method.is_none()).then(|| rest(self)),
