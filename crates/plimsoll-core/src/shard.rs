@@ -12,33 +12,19 @@ use std::{
 /// order of their first call.
 #[inline]
 pub fn shard() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static SHARD: Cell<usize> = const { Cell::new(UNNUMBERED) };
+        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
     }
-    let number = |own: &Cell<usize>| {
-        // Performance: a number outside of the range in place of an option is one comparison
-        // (`instructions`, `retry@accept`).
-        let number = own.get();
-        if number == UNNUMBERED {
-            assign(own)
-        } else {
+    let number = |own: &Cell<Option<usize>>| {
+        own.get().unwrap_or_else(|| {
+            let number = THREADS.fetch_add(1, Relaxed);
+            own.set(Some(number));
             number
-        }
+        })
     };
     // `SHARD` is gone while the thread is torn down.
     SHARD.try_with(number).unwrap_or(0)
-}
-
-/// The number of a thread that has none yet. No process has that many threads.
-const UNNUMBERED: usize = usize::MAX;
-
-#[cold]
-#[inline(never)]
-fn assign(own: &Cell<usize>) -> usize {
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
-    let number = THREADS.fetch_add(1, Relaxed);
-    own.set(number);
-    number
 }
 
 /// Returns the useful number of shards: the number of processors, rounded up to a power of two, at

@@ -69,12 +69,15 @@ impl Bank {
         bank
     }
 
+    /// Whether every shard is full, so that a deposit has no room.
     #[inline]
-    pub(super) fn deposit(&self, amount: &u64) {
-        // Performance: a full bank is the usual case, and is only read (`instructions`,
-        // `retry@accept`).
-        if self.full.0.load(Relaxed) == 0 {
-            self.deposit_from(shard(), *amount);
+    pub(super) fn is_full(&self) -> bool {
+        self.full.0.load(Relaxed) > 0
+    }
+
+    pub(super) fn deposit(&self, amount: u64) {
+        if !self.is_full() {
+            self.deposit_from(shard(), amount);
         }
     }
 
@@ -104,7 +107,6 @@ impl Bank {
 
     /// Deposits into this shard, and what it has no room for into the others. What no shard has
     /// room for is lost.
-    #[cold]
     #[inline(never)]
     pub(super) fn deposit_from(&self, shard: usize, amount: u64) {
         let own = self.own(shard);
@@ -286,7 +288,7 @@ impl Bank {
     #[cold]
     fn note_room(&self) {
         fence(SeqCst);
-        if self.full.0.load(Relaxed) > 0 {
+        if self.is_full() {
             self.full.0.store(0, Relaxed);
         }
     }

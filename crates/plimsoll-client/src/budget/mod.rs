@@ -250,7 +250,7 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn on_request(&self) {
         if let Form::Requests { bank, ratio } = &self.0.form {
-            bank.deposit(ratio);
+            bank.deposit(*ratio);
         }
     }
 
@@ -258,8 +258,9 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn on_success(&self, now: impl FnOnce() -> Instant) {
         match &self.0.form {
-            // Performance: the default is inlined, the others are not (`instructions`, `retry@accept`).
-            Form::Successes { bank, ratio } => bank.deposit(ratio),
+            // Performance: a full bank is the usual case, and is only read (`instructions`,
+            // `retry@accept`).
+            Form::Successes { bank, .. } if bank.is_full() => {}
             other => other.success(now),
         }
     }
@@ -300,7 +301,7 @@ impl Form {
     #[inline(never)]
     fn success(&self, now: impl FnOnce() -> Instant) {
         match self {
-            Self::Successes { bank, ratio } => bank.deposit(ratio),
+            Self::Successes { bank, ratio } => bank.deposit(*ratio),
             Self::Requests { .. } => {}
             Self::Recent(recent) => recent.success(now()),
             Self::Grpc(tokens) => tokens.success(),

@@ -54,7 +54,7 @@ fn a_bank_that_is_not_full_takes_the_next_deposit() {
         let taken = bank.withdraw_from(1);
         thread.join().unwrap();
         let tokens = bank.tokens();
-        bank.deposit(&1);
+        bank.deposit(1);
         let room = u64::from(tokens < 2 * RETRY);
         assert_eq!(bank.tokens(), tokens + room, "taken: {taken}");
     });

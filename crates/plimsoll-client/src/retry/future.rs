@@ -78,10 +78,6 @@ fn is_plain_success<A: ReadAnswer>(answer: &A) -> bool {
     reading::is_plain_success(answer.status(), answer.headers(), answer.extensions())
 }
 
-/// The result of an attempt. Performance: a copy, so that the result itself is in no function's
-/// argument.
-struct Ended<A, E>(Result<A, E>);
-
 /// What a call keeps between its attempts.
 pub(super) struct Call<S, P> {
     pub(super) inner: S,
@@ -143,7 +139,7 @@ where
                     let _counted = Counted(this.call);
                     Poll::Ready(Ok(answer.into_output()))
                 }
-                result => self.checked(Ended(result), cx),
+                result => self.checked(result, cx),
             };
         }
         self.poll_slowly(cx)
@@ -164,16 +160,16 @@ where
     #[inline(never)]
     fn checked(
         mut self: Pin<&mut Self>,
-        ended: Ended<S::Response, S::Error>,
+        result: Result<S::Response, S::Error>,
         cx: &mut Context<'_>,
     ) -> Poll<Output<S, Req>> {
         let call = self.as_mut().project().call;
-        match &ended.0 {
+        match &result {
             Ok(answer) if call.is_success(answer) => {}
-            _ => return self.answered(ended.0, cx),
+            _ => return self.answered(result, cx),
         }
         let _counted = Counted(call);
-        Poll::Ready(ended.0.map(ReadAnswer::into_output).map_err(Into::into))
+        Poll::Ready(result.map(ReadAnswer::into_output).map_err(Into::into))
     }
 
     /// The attempt has an answer that is not a success at its head.
@@ -232,7 +228,7 @@ where
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
-                    Poll::Ready(result) => return self.checked(Ended(result), cx),
+                    Poll::Ready(result) => return self.checked(result, cx),
                     Poll::Pending => ready!(self.as_mut().poll_timeout(cx))?,
                 },
                 StateProj::Reading => {
