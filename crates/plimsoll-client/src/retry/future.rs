@@ -126,20 +126,19 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         if let StateProj::Calling { future } = this.state.project() {
-            let Poll::Ready(result) = future.poll(cx) else {
-                if this.call.plan.ends().is_none() {
-                    return Poll::Pending;
-                }
-                ready!(self.as_mut().poll_timeout(cx))?;
-                return self.poll_slowly(cx);
-            };
-            // Performance: a plain success is the usual case.
-            return match result {
-                Ok(answer) if is_plain_success(&answer) => {
+            return match future.poll(cx) {
+                // Performance: a plain success is the usual case. It is read in its place: moved out of
+                // the poll, it would be copied once more (`instructions`, `retry@accept`).
+                Poll::Ready(Ok(answer)) if is_plain_success(&answer) => {
                     let _counted = Counted(this.call);
                     Poll::Ready(Ok(answer.into_output()))
                 }
-                result => self.checked(result, cx),
+                Poll::Ready(result) => self.checked(result, cx),
+                Poll::Pending if this.call.plan.ends().is_none() => Poll::Pending,
+                Poll::Pending => {
+                    ready!(self.as_mut().poll_timeout(cx))?;
+                    self.poll_slowly(cx)
+                }
             };
         }
         self.poll_slowly(cx)
@@ -155,8 +154,7 @@ where
     S::Error: Into<BoxError>,
 {
     /// The attempt has an answer with headers, or an error.
-    // Performance: apart from `answered`, which keeps more on the stack (`instructions`,
-    // `retry@accept` with headers in the answer).
+    // Performance: apart from `answered`, which keeps more on the stack.
     #[inline(never)]
     fn checked(
         mut self: Pin<&mut Self>,
@@ -164,12 +162,13 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Output<S, Req>> {
         let call = self.as_mut().project().call;
-        match &result {
-            Ok(answer) if call.is_success(answer) => {}
-            _ => return self.answered(result, cx),
+        match result {
+            Ok(answer) if call.is_success(&answer) => {
+                let _counted = Counted(call);
+                Poll::Ready(Ok(answer.into_output()))
+            }
+            result => self.answered(result, cx),
         }
-        let _counted = Counted(call);
-        Poll::Ready(result.map(ReadAnswer::into_output).map_err(Into::into))
     }
 
     /// The attempt has an answer that is not a success at its head.
@@ -228,8 +227,8 @@ where
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
-                    Poll::Ready(result) => return self.checked(result, cx),
                     Poll::Pending => ready!(self.as_mut().poll_timeout(cx))?,
+                    Poll::Ready(result) => return self.checked(result, cx),
                 },
                 StateProj::Reading => {
                     let rules = &this.call.shared.rules;
