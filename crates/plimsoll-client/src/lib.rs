@@ -92,7 +92,7 @@ pub use self::{
     hedge::{Hedge, HedgeBuilder, HedgeFuture, HedgeHandle, HedgeLayer},
     hint::RetryHint,
     reconnect::{Reconnect, Reconnecting},
-    replay::{HttpReplay, ReplayBody},
+    replay::{BareReplay, HttpReplay, ReplayBody},
     request::{Idempotent, Replay, ReplayRequest},
     retry::{Retry, RetryBuilder, RetryFuture, RetryHandle, RetryLayer},
     stack::{ClientStack, ClientStackLayer},

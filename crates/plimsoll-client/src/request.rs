@@ -10,6 +10,9 @@ pub trait ReplayRequest: Sized {
     type Attempt;
     /// What is kept for further attempts.
     type Replay: Replay<Attempt = Self::Attempt>;
+    /// What is kept of a [bare](Self::keep_bare) request.
+    // Performance: a smaller type, since it is moved once more (`instructions`, `retry@accept`).
+    type Bare: Into<Self::Replay>;
 
     /// Returns the method.
     fn method(&self) -> &Method;
@@ -32,7 +35,7 @@ pub trait ReplayRequest: Sized {
     /// are all. `None` for others, and by default.
     // Performance: such requests are sent by a short path (`instructions`, `retry@accept`).
     #[inline]
-    fn keep_bare(&self) -> Option<Self::Replay> {
+    fn keep_bare(&self) -> Option<Self::Bare> {
         None
     }
 

@@ -23,6 +23,7 @@ pub struct ReqwestReplay {
 impl ReplayRequest for Request {
     type Attempt = Request;
     type Replay = ReqwestReplay;
+    type Bare = ReqwestReplay;
 
     fn method(&self) -> &Method {
         self.method()

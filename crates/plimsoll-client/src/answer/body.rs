@@ -28,10 +28,13 @@ enum Kind<B: Body> {
     Unread(B),
     /// Performance: in a box, since answers are rarely read ahead and often moved (`instructions`,
     /// `retry@accept`).
-    Read(Box<Ahead<B>>),
+    Read(Ahead<B>),
 }
 
-struct Ahead<B: Body> {
+/// `None` while it is dropped.
+struct Ahead<B: Body>(Option<Box<Parts<B>>>);
+
+struct Parts<B: Body> {
     frames: Read<B>,
     rest: Option<B>,
 }
@@ -46,7 +49,7 @@ impl<B: Body> AnswerBody<B> {
 
     pub(super) fn read(frames: Read<B>, rest: Option<B>) -> Self {
         Self {
-            kind: Kind::Read(Box::new(Ahead { frames, rest })),
+            kind: Kind::Read(Ahead(Some(Box::new(Parts { frames, rest })))),
         }
     }
 }
@@ -86,12 +89,31 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
     }
 }
 
-/// Performance: out of line, so that an unread body is read without a detour.
+/// Performance: out of line, so that an unread body is read and dropped without a detour
+/// (`instructions`, `retry@accept`).
+impl<B: Body> Drop for Ahead<B> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(parts) = self.0.take() {
+            discard(parts);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard<T>(parts: Box<T>) {
+    drop(parts);
+}
+
 impl<B: Body + Unpin> Ahead<B> {
     #[cold]
     #[inline(never)]
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<FrameOf<B>>> {
-        match (self.frames.pop_front(), &mut self.rest) {
+        let Some(Parts { frames, rest }) = self.0.as_deref_mut() else {
+            return Poll::Ready(None);
+        };
+        match (frames.pop_front(), rest) {
             (Some(frame), _) => Poll::Ready(Some(frame)),
             (None, Some(body)) => Pin::new(body).poll_frame(cx),
             (None, None) => Poll::Ready(None),
@@ -101,13 +123,19 @@ impl<B: Body + Unpin> Ahead<B> {
     #[cold]
     #[inline(never)]
     fn is_end_stream(&self) -> bool {
-        self.frames.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        let is_end = |Parts { frames, rest }: &Parts<B>| {
+            frames.is_empty() && rest.as_ref().is_none_or(Body::is_end_stream)
+        };
+        self.0.as_deref().is_none_or(is_end)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let data = self.frames.iter().flatten().filter_map(Frame::data_ref);
+        let Some(Parts { frames, rest }) = self.0.as_deref() else {
+            return SizeHint::with_exact(0);
+        };
+        let data = frames.iter().flatten().filter_map(Frame::data_ref);
         let read: u64 = data.map(|data| data.remaining() as u64).sum();
-        let rest = self.rest.as_ref();
+        let rest = rest.as_ref();
         let rest = rest.map_or_else(|| SizeHint::with_exact(0), Body::size_hint);
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(read));
@@ -122,11 +150,14 @@ impl<B: Body + fmt::Debug> fmt::Debug for AnswerBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Unread(body) => body.fmt(f),
-            Kind::Read(ahead) => f
-                .debug_struct("AnswerBody")
-                .field("frames", &ahead.frames.len())
-                .field("rest", &ahead.rest)
-                .finish(),
+            Kind::Read(Ahead(parts)) => {
+                let parts = parts.as_deref();
+                let frames = parts.map_or(0, |parts| parts.frames.len());
+                f.debug_struct("AnswerBody")
+                    .field("frames", &frames)
+                    .field("rest", &parts.and_then(|parts| parts.rest.as_ref()))
+                    .finish()
+            }
         }
     }
 }

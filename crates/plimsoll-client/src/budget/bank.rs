@@ -3,7 +3,11 @@
 use plimsoll_core::support::{shard, shards};
 
 use super::{looks::Looks, unit::RETRY};
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 
 /// A shard with at least two retries is marked, so that other threads find it at once.
 const SURPLUS: u64 = 2 * RETRY;
@@ -19,6 +23,9 @@ pub(super) struct Bank {
     most: u64,
     /// A bit for each shard with a surplus.
     surplus: Apart,
+    /// 1 only if every shard is full: a deposit then has no room. On cache lines of its own, since all
+    /// threads read it, and it changes seldom.
+    full: Apart,
 }
 
 #[repr(align(128))]
@@ -54,6 +61,7 @@ impl Bank {
             parts: (0..parts).map(part).collect(),
             most,
             surplus: Apart(AtomicU64::new(0)),
+            full: Apart(AtomicU64::new(1)),
         };
         for index in 0..parts {
             bank.mark(index);
@@ -61,14 +69,15 @@ impl Bank {
         bank
     }
 
+    /// Whether every shard is full, so that a deposit has no room.
     #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.full.0.load(Relaxed) > 0
+    }
+
     pub(super) fn deposit(&self, amount: u64) {
-        let shard = shard();
-        // Performance: a full bank is the usual case, and needs no atomic operation that others wait
-        // for (`instructions`, `retry@accept`).
-        let part = &self.parts[self.own(shard)];
-        if part.tokens.load(Relaxed) < part.most || !part.looks.skips_deposit() {
-            self.deposit_from(shard, amount);
+        if !self.is_full() {
+            self.deposit_from(shard(), amount);
         }
     }
 
@@ -171,6 +180,9 @@ impl Bank {
         if rest > 0 || (busy && room <= last) {
             looks.skip_deposits();
         }
+        if rest > 0 {
+            self.note_full();
+        }
         if rest < amount {
             looks.look_at_next_withdrawal();
         }
@@ -249,10 +261,35 @@ impl Bank {
                     if tokens >= part.most / 2 && rest < part.most / 2 {
                         self.ask(index);
                     }
+                    if tokens == part.most {
+                        self.note_room();
+                    }
                     return taken;
                 }
                 Err(now) => tokens = now,
             }
+        }
+    }
+
+    /// Notes that no shard has room, if that is so.
+    ///
+    /// The order is the reverse of a withdrawal's, which takes tokens and then clears the note: either
+    /// the withdrawal sees the note, or this sum is below the maximum.
+    #[cold]
+    fn note_full(&self) {
+        self.full.0.store(1, Relaxed);
+        fence(SeqCst);
+        if self.tokens() < self.most {
+            self.full.0.store(0, Relaxed);
+        }
+    }
+
+    /// Notes that a shard is no longer full.
+    #[cold]
+    fn note_room(&self) {
+        fence(SeqCst);
+        if self.is_full() {
+            self.full.0.store(0, Relaxed);
         }
     }
 

@@ -242,6 +242,11 @@ impl RetryBudget {
         }
     }
 
+    /// Whether a request changes the budget.
+    pub(crate) fn counts_requests(&self) -> bool {
+        matches!(self.0.form, Form::Requests { .. })
+    }
+
     #[inline]
     pub(crate) fn on_request(&self) {
         if let Form::Requests { bank, ratio } = &self.0.form {
@@ -253,8 +258,9 @@ impl RetryBudget {
     #[inline]
     pub(crate) fn on_success(&self, now: impl FnOnce() -> Instant) {
         match &self.0.form {
-            // Performance: the default is inlined, the others are not (`instructions`, `retry@accept`).
-            Form::Successes { bank, ratio } => bank.deposit(*ratio),
+            // Performance: a full bank is the usual case, and is only read (`instructions`,
+            // `retry@accept`).
+            Form::Successes { bank, .. } if bank.is_full() => {}
             other => other.success(now),
         }
     }

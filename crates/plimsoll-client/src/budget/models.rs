@@ -44,6 +44,20 @@ fn a_bank_is_never_above_its_maximum() {
 }
 
 #[test]
+fn a_bank_is_noted_as_full_only_if_it_is() {
+    loom::model(|| {
+        let bank = Arc::new(Bank::with(2 * RETRY, 2));
+        assert!(bank.withdraw_from(0) && !bank.is_full());
+        let other = Arc::clone(&bank);
+        // Fills the bank and finds it full, while a retry is taken from one shard.
+        let thread = thread::spawn(move || other.deposit_from(0, 2 * RETRY));
+        bank.withdraw_from(1);
+        thread.join().unwrap();
+        assert!(!bank.is_full() || bank.tokens() == 2 * RETRY);
+    });
+}
+
+#[test]
 fn grpc_tokens_count_every_failure() {
     loom::model(|| {
         let tokens = Arc::new(Tokens::new(3, 1.0).unwrap());

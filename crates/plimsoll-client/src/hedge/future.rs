@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use pin_project_lite::pin_project;
 use plimsoll_core::{Rejection, wire::REJECTED_BY};
 use tokio::time::{Instant, Sleep};
@@ -21,6 +21,8 @@ use crate::{
     budget::Taken,
     request::{Replay, ReplayRequest},
 };
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Longest hint for which hedges are suppressed.
 const LONGEST_HINT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -190,14 +192,21 @@ impl<S, R: Replay> Call<S, R> {
 
 impl Shared {
     /// Reads an answer. Returns whether it is good: whether the callee did its work.
+    #[inline]
     fn read<A: ReadAnswer, E>(&self, result: &Result<A, E>) -> bool {
         let Ok(answer) = result else {
             return false;
         };
+        // Performance: there is nothing to read in a plain answer (`instructions`, `hedge@accept`).
+        let is_plain = answer.headers().is_empty() && answer.extensions().is_empty();
+        (is_plain && answer.status() == StatusCode::OK) || self.read_all(answer)
+    }
+
+    #[inline(never)]
+    fn read_all<A: ReadAnswer>(&self, answer: &A) -> bool {
         let (status, headers) = (answer.status(), answer.headers());
-        // Performance: the usual case.
         let is_grpc_error = || {
-            let code = headers.get("grpc-status");
+            let code = headers.get(GRPC_STATUS);
             code.is_some_and(|code| code != "0")
         };
         let is_busy = status == StatusCode::TOO_MANY_REQUESTS

@@ -5,15 +5,15 @@ use http::Method;
 /// A method without an allocation: one of those that the `http` crate has constants for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Known {
+    Options,
     Get,
     Post,
     Put,
     Delete,
     Head,
-    Options,
+    Trace,
     Connect,
     Patch,
-    Trace,
     Query,
 }
 

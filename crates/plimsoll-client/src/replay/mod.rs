@@ -8,20 +8,45 @@ mod target;
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Method, Request, Version};
+use http::{Extensions, HeaderMap, Method, Request, Uri, Version, uri::PathAndQuery};
 use http_body::Body;
 use plimsoll_core::protocol::BoxError;
 
 pub use self::body::ReplayBody;
-use self::{head::Fields, method::Known, record::Record, target::Target};
+use self::{
+    head::Fields,
+    method::Known,
+    record::Record,
+    target::{At, Origin},
+};
 use crate::request::{Replay, ReplayRequest, is_idempotency_key, is_idempotent};
 
 /// The head and the body of an HTTP request, for further attempts.
+#[derive(Debug)]
+pub struct HttpReplay<B>(Kept<B>);
+
 // Performance: below 128 bytes, which are copied without a call, and with few parts that have to be
 // dropped (`instructions`, `retry@accept`).
 #[derive(Debug)]
-pub struct HttpReplay<B> {
-    target: Target,
+enum Kept<B> {
+    Bare(BareReplay),
+    Whole(Whole<B>),
+}
+
+/// A method, a path and a version: all that an HTTP request without an authority, headers, extensions
+/// and a body has.
+#[derive(Debug)]
+pub struct BareReplay {
+    path: PathAndQuery,
+    method: Known,
+    version: Version,
+}
+
+#[derive(Debug)]
+struct Whole<B> {
+    /// `None` for a host alone, as in a `CONNECT`.
+    path: Option<PathAndQuery>,
+    origin: At,
     /// `None` for an extension method, which is in the rest.
     method: Option<Known>,
     version: Version,
@@ -51,7 +76,10 @@ where
     fn record(&mut self, body: B, limit: usize) -> ReplayBody<B> {
         // A body that is known to be too large is neither wrapped nor recorded.
         let is_small = body.size_hint().lower() <= limit as u64;
-        let Some(rest) = self.rest.as_mut().and_then(Arc::get_mut) else {
+        let Kept::Whole(Whole { rest, is_lost, .. }) = &mut self.0 else {
+            return ReplayBody::once(body);
+        };
+        let Some(rest) = rest.as_mut().and_then(Arc::get_mut) else {
             return ReplayBody::once(body);
         };
         if !is_small {
@@ -60,18 +88,56 @@ where
         let record = Record::new(body, limit);
         let attempt = record.attempt();
         rest.body = Some(record);
-        self.is_lost = false;
+        *is_lost = false;
         attempt.map_or_else(ReplayBody::empty, ReplayBody::recorded)
     }
 
     fn method(&self) -> &Method {
-        let rare = || self.rest.as_ref()?.method.as_ref();
-        let known = self.method.map(Known::method);
-        known.or_else(rare).unwrap_or(&Method::GET)
+        let rare = || self.rest()?.method.as_ref();
+        let known = match &self.0 {
+            Kept::Bare(bare) => Some(bare.method),
+            Kept::Whole(whole) => whole.method,
+        };
+        known
+            .map(Known::method)
+            .or_else(rare)
+            .unwrap_or(&Method::GET)
+    }
+
+    fn uri(&self) -> Uri {
+        match &self.0 {
+            Kept::Bare(bare) => target::uri(Some(&bare.path), None),
+            Kept::Whole(whole) => target::uri(whole.path.as_ref(), whole.origin.0.as_ref()),
+        }
+    }
+
+    fn version(&self) -> Version {
+        match &self.0 {
+            Kept::Bare(bare) => bare.version,
+            Kept::Whole(whole) => whole.version,
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(&self.0, Kept::Whole(whole) if whole.is_lost)
+    }
+
+    fn rest(&self) -> Option<&Rest<B>> {
+        match &self.0 {
+            Kept::Bare(_) => None,
+            Kept::Whole(whole) => whole.rest.as_deref(),
+        }
     }
 
     fn body(&self) -> Option<&Record<B>> {
-        self.rest.as_ref()?.body.as_ref()
+        self.rest()?.body.as_ref()
+    }
+}
+
+impl<B> From<BareReplay> for HttpReplay<B> {
+    #[inline]
+    fn from(bare: BareReplay) -> Self {
+        Self(Kept::Bare(bare))
     }
 }
 
@@ -83,15 +149,15 @@ where
     type Attempt = Request<ReplayBody<B>>;
 
     fn stop(&mut self) -> bool {
-        !self.is_lost && self.body().is_none_or(Record::stop)
+        !self.is_lost() && self.body().is_none_or(Record::stop)
     }
 
     fn is_complete(&self) -> bool {
-        !self.is_lost && self.body().is_none_or(Record::is_complete)
+        !self.is_lost() && self.body().is_none_or(Record::is_complete)
     }
 
     fn is_idempotent(&self) -> bool {
-        let fields = self.rest.as_ref().map(|rest| &rest.fields);
+        let fields = self.rest().map(|rest| &rest.fields);
         let has_key = || {
             let names = fields.into_iter().flat_map(Fields::headers);
             names.into_iter().any(is_idempotency_key)
@@ -100,7 +166,7 @@ where
     }
 
     fn again(&mut self, edit: impl FnOnce(&mut HeaderMap)) -> Option<Self::Attempt> {
-        if self.is_lost {
+        if self.is_lost() {
             return None;
         }
         let body = match self.body() {
@@ -109,9 +175,9 @@ where
         };
         let mut attempt = Request::new(body);
         *attempt.method_mut() = self.method().clone();
-        *attempt.uri_mut() = self.target.uri();
-        *attempt.version_mut() = self.version;
-        if let Some(rest) = &self.rest {
+        *attempt.uri_mut() = self.uri();
+        *attempt.version_mut() = self.version();
+        if let Some(rest) = self.rest() {
             rest.fields.write(&mut attempt);
         }
         edit(attempt.headers_mut());
@@ -136,6 +202,7 @@ where
 {
     type Attempt = Request<ReplayBody<B>>;
     type Replay = HttpReplay<B>;
+    type Bare = BareReplay;
 
     #[inline]
     fn method(&self) -> &Method {
@@ -164,27 +231,29 @@ where
         let is_lost = self.has_body();
         let method = Known::of(self.method());
         let is_bare = !is_lost && self.headers().is_empty() && self.extensions().is_empty();
-        HttpReplay {
+        HttpReplay(Kept::Whole(Whole {
+            path: self.uri().path_and_query().cloned(),
+            origin: At(Origin::of(self.uri())),
             method,
-            target: Target::of(self.uri()),
             version: self.version(),
             rest: (!is_bare || method.is_none()).then(|| rest(self)),
             is_lost,
-        }
+        }))
     }
 
     #[inline(always)]
     #[allow(clippy::inline_always)] // as above
-    fn keep_bare(&self) -> Option<HttpReplay<B>> {
+    fn keep_bare(&self) -> Option<BareReplay> {
         if self.has_body() || !self.headers().is_empty() || !self.extensions().is_empty() {
             return None;
         }
-        Some(HttpReplay {
-            method: Some(Known::of(self.method())?),
-            target: Target::of_path(self.uri())?,
+        if self.uri().authority().is_some() {
+            return None;
+        }
+        Some(BareReplay {
+            method: Known::of(self.method())?,
+            path: self.uri().path_and_query()?.clone(),
             version: self.version(),
-            rest: None,
-            is_lost: false,
         })
     }
 
@@ -233,7 +302,7 @@ mod tests {
             again(&req, req.keep());
             let is_bare = ["GET", "PUT"].contains(&method) && uri.starts_with('/');
             match req.keep_bare() {
-                Some(kept) => again(&req, kept),
+                Some(kept) => again(&req, HttpReplay::from(kept)),
                 None => assert!(!is_bare, "{method} {uri}"),
             }
             req.headers_mut().insert("a", "b".parse().unwrap());

@@ -2,63 +2,54 @@
 
 use http::uri::{self, Authority, PathAndQuery, Scheme, Uri};
 
-/// A URI in its parts.
+/// A scheme and an authority: what a URI has beside its path.
 #[derive(Debug)]
-pub(super) struct Target {
-    /// `None` for a host alone, as in a `CONNECT`.
-    path: Option<PathAndQuery>,
-    /// `None` in tonic's requests, which have a path only.
-    origin: Option<Origin>,
-}
-
-#[derive(Debug)]
-struct Origin {
+pub(super) struct Origin {
     scheme: Option<Scheme>,
     authority: Authority,
 }
 
-impl Target {
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // see `HttpReplay::keep`
-    pub(super) fn of(uri: &Uri) -> Self {
-        Self::of_path(uri).unwrap_or_else(|| Self::whole(uri))
-    }
-
-    #[inline(never)]
-    fn whole(uri: &Uri) -> Self {
-        Self {
-            path: uri.path_and_query().cloned(),
-            // A URI with a scheme has an authority.
-            origin: uri.authority().map(|authority| Origin {
-                scheme: uri.scheme().cloned(),
-                authority: authority.clone(),
-            }),
-        }
-    }
-
-    /// Keeps a URI that is nothing but a path; `None` for others.
-    #[inline(always)]
-    #[allow(clippy::inline_always)] // as above
-    pub(super) fn of_path(uri: &Uri) -> Option<Self> {
-        if uri.authority().is_some() {
-            return None;
-        }
-        Some(Self {
-            path: uri.path_and_query().cloned(),
-            origin: None,
+impl Origin {
+    /// `None` for a path alone, as in tonic's requests.
+    #[inline]
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        // A URI with a scheme has an authority.
+        uri.authority().map(|authority| Self {
+            scheme: uri.scheme().cloned(),
+            authority: authority.clone(),
         })
     }
+}
 
-    pub(super) fn uri(&self) -> Uri {
-        let mut parts = uri::Parts::default();
-        parts.path_and_query.clone_from(&self.path);
-        if let Some(Origin { scheme, authority }) = &self.origin {
-            parts.scheme.clone_from(scheme);
-            parts.authority = Some(authority.clone());
+/// An origin, if there is one. Performance: dropped out of line, so that the replay of a path alone is
+/// dropped in few steps (`instructions`, `retry@accept`).
+#[derive(Debug)]
+pub(super) struct At(pub(super) Option<Origin>);
+
+impl Drop for At {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            end(self.0.take());
         }
-        // The parts of a URI make a URI.
-        Uri::from_parts(parts).unwrap_or_default()
     }
+}
+
+#[inline(never)]
+fn end(origin: Option<Origin>) {
+    drop(origin);
+}
+
+/// Makes the URI of its parts. There is no path in a host alone, as in a `CONNECT`.
+pub(super) fn uri(path: Option<&PathAndQuery>, origin: Option<&Origin>) -> Uri {
+    let mut parts = uri::Parts::default();
+    parts.path_and_query = path.cloned();
+    if let Some(Origin { scheme, authority }) = origin {
+        parts.scheme.clone_from(scheme);
+        parts.authority = Some(authority.clone());
+    }
+    // The parts of a URI make a URI.
+    Uri::from_parts(parts).unwrap_or_default()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -76,22 +67,13 @@ mod tests {
             "https://user@host:1/a?b",
             "custom://[::1]:80/",
         ] {
-            let uri: Uri = form.parse().unwrap();
-            assert_eq!(Target::of(&uri).uri(), uri, "{form}");
+            let from: Uri = form.parse().unwrap();
+            let origin = Origin::of(&from);
+            assert_eq!(uri(from.path_and_query(), origin.as_ref()), from, "{form}");
+            let is_path = form.starts_with(['/', '*']);
+            assert_eq!(origin.is_none(), is_path, "{form}");
         }
         let empty = Uri::default();
-        assert_eq!(Target::of(&empty).uri(), empty);
-    }
-
-    #[test]
-    fn a_path_alone_is_kept_as_any_uri_is() {
-        for form in ["/", "/a/b?c=d", "*"] {
-            let uri: Uri = form.parse().unwrap();
-            assert_eq!(Target::of_path(&uri).unwrap().uri(), uri, "{form}");
-        }
-        for form in ["host:443", "http://host", "https://user@host:1/a?b"] {
-            let uri: Uri = form.parse().unwrap();
-            assert!(Target::of_path(&uri).is_none(), "{form}");
-        }
+        assert_eq!(uri(empty.path_and_query(), None), empty);
     }
 }

@@ -8,15 +8,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Extensions, HeaderMap, StatusCode};
 use pin_project_lite::pin_project;
 use plimsoll_core::protocol::BoxError;
 use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 
 use super::{
-    decide::{Attempts, Next, Situation, next},
+    decide::{Next, Situation, next},
     handle::Shared,
+    later::{Kept, Later},
     plan::Plan,
     reading::{self, Failed, Ran, Reading},
     settings::GRPC_MOST,
@@ -24,7 +24,6 @@ use super::{
 use crate::{
     RetryHint, TimedOut,
     answer::{PeekAnswer, ReadAnswer},
-    budget::Taken,
     request::{Replay, ReplayRequest},
 };
 
@@ -46,13 +45,9 @@ pin_project! {
         // Ends an attempt that is not ready at once, or a wait.
         #[pin]
         timer: Option<Sleep>,
-        // An answer whose body is read: for its trailers, or to be discarded. Performance: boxed and
-        // beside the state, since few calls come here, and a state without it is dropped without a
-        // call (`instructions`, `retry@accept`).
-        peek: Option<Box<<S::Response as ReadAnswer>::Peek>>,
         // Performance: beside the call, so that dropping both takes one call less.
         replay: Req::Replay,
-        call: Call<S>,
+        call: Call<S, <S::Response as ReadAnswer>::Peek>,
     }
 }
 
@@ -67,47 +62,28 @@ pin_project! {
     }
 }
 
-/// What a call keeps between its attempts.
-pub(super) struct Call<S> {
-    pub(super) inner: S,
-    pub(super) plan: Plan,
-    pub(super) attempts: Attempts,
-    pub(super) layer: Layer,
-}
+/// Counts a success when it is dropped. Performance: after the answer was moved to the caller's place;
+/// before, it would be moved twice (`instructions`, `retry@accept`).
+struct Counted<'a, S, P>(&'a Call<S, P>);
 
-/// The layer of a call, and what the call has taken from its budget.
-pub(super) struct Layer {
-    pub(super) shared: Arc<Shared>,
-    /// The budget's permission for the retry that is waited for.
-    retry: Option<Taken>,
-}
-
-impl Layer {
-    #[inline]
-    pub(super) fn of(shared: &Arc<Shared>) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            retry: None,
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn put_back(&mut self) {
-        if let Some(taken) = self.retry.take() {
-            self.shared.budget.put_back(taken);
-        }
-    }
-}
-
-/// Returns a retry that was not sent to the budget.
-impl Drop for Layer {
+impl<S, P> Drop for Counted<'_, S, P> {
     #[inline]
     fn drop(&mut self) {
-        if self.retry.is_some() {
-            self.put_back();
-        }
+        self.0.succeeded();
     }
+}
+
+#[inline]
+fn is_plain_success<A: ReadAnswer>(answer: &A) -> bool {
+    reading::is_plain_success(answer.status(), answer.headers(), answer.extensions())
+}
+
+/// What a call keeps between its attempts.
+pub(super) struct Call<S, P> {
+    pub(super) inner: S,
+    pub(super) plan: Plan,
+    pub(super) later: Later<P>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<S, Req> RetryFuture<S, Req>
@@ -118,11 +94,14 @@ where
 {
     #[inline(always)]
     #[allow(clippy::inline_always)] // Performance: the state is built in its place.
-    pub(super) fn calling(future: S::Future, replay: Req::Replay, call: Call<S>) -> Self {
+    pub(super) fn calling(
+        future: S::Future,
+        replay: Req::Replay,
+        call: Call<S, <S::Response as ReadAnswer>::Peek>,
+    ) -> Self {
         Self {
             state: State::Calling { future },
             timer: None,
-            peek: None,
             replay,
             call,
         }
@@ -147,23 +126,20 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         if let StateProj::Calling { future } = this.state.project() {
-            let Poll::Ready(result) = future.poll(cx) else {
-                if this.call.plan.ends.is_none() {
-                    return Poll::Pending;
+            return match future.poll(cx) {
+                // Performance: a plain success is the usual case. It is read in its place: moved out of
+                // the poll, it would be copied once more (`instructions`, `retry@accept`).
+                Poll::Ready(Ok(answer)) if is_plain_success(&answer) => {
+                    let _counted = Counted(this.call);
+                    Poll::Ready(Ok(answer.into_output()))
                 }
-                ready!(self.as_mut().poll_timeout(cx))?;
-                return self.poll_slowly(cx);
+                Poll::Ready(result) => self.checked(result, cx),
+                Poll::Pending if this.call.plan.ends().is_none() => Poll::Pending,
+                Poll::Pending => {
+                    ready!(self.as_mut().poll_timeout(cx))?;
+                    self.poll_slowly(cx)
+                }
             };
-            // Performance: a success at the head is the usual case.
-            if let Ok(answer) = &result {
-                let (status, headers) = (answer.status(), answer.headers());
-                let extensions = answer.extensions();
-                if this.call.is_success(status, headers, extensions) {
-                    this.call.succeeded();
-                    return Poll::Ready(result.map(ReadAnswer::into_output).map_err(Into::into));
-                }
-            }
-            return self.answered(result, cx);
         }
         self.poll_slowly(cx)
     }
@@ -177,6 +153,24 @@ where
     S::Response: ReadAnswer,
     S::Error: Into<BoxError>,
 {
+    /// The attempt has an answer with headers, or an error.
+    // Performance: apart from `answered`, which keeps more on the stack.
+    #[inline(never)]
+    fn checked(
+        mut self: Pin<&mut Self>,
+        result: Result<S::Response, S::Error>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Output<S, Req>> {
+        let call = self.as_mut().project().call;
+        match result {
+            Ok(answer) if call.is_success(&answer) => {
+                let _counted = Counted(call);
+                Poll::Ready(Ok(answer.into_output()))
+            }
+            result => self.answered(result, cx),
+        }
+    }
+
     /// The attempt has an answer that is not a success at its head.
     #[cold]
     #[inline(never)]
@@ -186,7 +180,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Output<S, Req>> {
         let mut this = self.as_mut().project();
-        let rules = &this.call.layer.shared.rules;
+        let rules = &this.call.shared.rules;
         match result {
             Err(error) => {
                 let error: BoxError = error.into();
@@ -207,7 +201,7 @@ where
                 match reading::head(rules, status, headers, answer.extensions()) {
                     None => {
                         let limit = rules.unary_limit.unwrap_or(0);
-                        *this.peek = Some(Box::new(answer.peek(limit)));
+                        this.call.read(answer.peek(limit));
                         this.state.set(State::Reading);
                     }
                     Some(read) => match this.call.decide(this.replay, read) {
@@ -217,7 +211,7 @@ where
                         }
                         Some(wait) => {
                             this.timer.set(Some(wait));
-                            *this.peek = Some(Box::new(answer.peek(DISCARDED)));
+                            this.call.read(answer.peek(DISCARDED));
                             this.state.set(State::Waiting);
                         }
                     },
@@ -233,44 +227,46 @@ where
             let mut this = self.as_mut().project();
             match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
-                    Poll::Ready(result) => return self.answered(result, cx),
                     Poll::Pending => ready!(self.as_mut().poll_timeout(cx))?,
+                    Poll::Ready(result) => return self.checked(result, cx),
                 },
                 StateProj::Reading => {
-                    let Some(mut read) = this.peek.take() else {
+                    let rules = &this.call.shared.rules;
+                    let Some(read) = this.call.later.peek() else {
                         return Poll::Pending;
                     };
                     if read.poll_end(cx).is_pending() {
-                        *this.peek = Some(read);
                         ready!(self.as_mut().poll_timeout(cx))?;
                         continue;
                     }
-                    let rules = &this.call.layer.shared.rules;
                     let reading =
                         reading::end(rules, read.status(), read.headers(), read.trailers());
-                    match this.call.decide(this.replay, reading) {
-                        None => {
-                            this.state.set(State::Over);
-                            return Poll::Ready(Ok(read.into_output()));
-                        }
-                        Some(wait) => {
+                    let decided = this.call.decide(this.replay, reading);
+                    let read = this.call.later.take_peek();
+                    match (decided, read) {
+                        (Some(wait), _) => {
                             this.timer.set(Some(wait));
                             this.state.set(State::Waiting);
                         }
+                        (None, Some(read)) => {
+                            this.state.set(State::Over);
+                            return Poll::Ready(Ok(read.into_output()));
+                        }
+                        (None, None) => return Poll::Pending,
                     }
                 }
                 StateProj::Waiting => {
-                    if let Some(discarded) = this.peek {
+                    if let Some(discarded) = this.call.later.peek() {
                         if discarded.poll_end(cx).is_ready() {
-                            *this.peek = None;
+                            _ = this.call.later.take_peek();
                         }
                     }
                     if let Some(timer) = this.timer.as_mut().as_pin_mut() {
                         ready!(timer.poll(cx));
                     }
-                    let end = this.call.plan.deadline.map(tokio::time::sleep_until);
+                    let end = this.call.plan.deadline().map(tokio::time::sleep_until);
                     this.timer.set(end);
-                    *this.peek = None;
+                    _ = this.call.later.take_peek();
                     this.state.set(State::Readying);
                 }
                 StateProj::Readying => {
@@ -293,7 +289,7 @@ where
                         this.state.set(State::Over);
                         return Poll::Ready(Err(TimedOut::Deadline.into()));
                     };
-                    let timeout = this.call.layer.shared.rules.attempt_timeout;
+                    let timeout = this.call.shared.rules.attempt_timeout;
                     this.call.plan.start(now, timeout);
                     this.timer.set(None);
                     let future = this.call.inner.call(attempt);
@@ -308,7 +304,7 @@ where
     /// another one is waited for.
     fn poll_timeout(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut this = self.as_mut().project();
-        let Some(end) = this.call.plan.ends else {
+        let Some(end) = this.call.plan.ends() else {
             return Poll::Pending;
         };
         if this.timer.is_none() {
@@ -324,10 +320,10 @@ where
         let over = this
             .call
             .plan
-            .deadline
+            .deadline()
             .is_some_and(|end| end <= Instant::now());
         // The attempt is cancelled before the next one is decided.
-        *this.peek = None;
+        _ = this.call.later.take_peek();
         this.state.set(State::Over);
         match this.call.decide(this.replay, Reading::Failed(failed)) {
             Some(wait) => {
@@ -341,34 +337,37 @@ where
     }
 }
 
-impl<S> Call<S> {
+impl<S, P> Call<S, P> {
     /// Whether the head of an answer shows a success.
     #[inline]
-    fn is_success(&self, status: StatusCode, headers: &HeaderMap, set: &Extensions) -> bool {
-        if reading::is_plain_success(status, headers, set) {
-            return true;
-        }
-        self.is_success_by_rules(status, headers, set)
-    }
-
-    #[inline(never)]
-    fn is_success_by_rules(&self, status: StatusCode, all: &HeaderMap, set: &Extensions) -> bool {
-        reading::head(&self.layer.shared.rules, status, all, set) == Some(Reading::Success)
+    fn is_success<A: ReadAnswer>(&self, answer: &A) -> bool {
+        let (status, headers) = (answer.status(), answer.headers());
+        let read = reading::head(&self.shared.rules, status, headers, answer.extensions());
+        read == Some(Reading::Success)
     }
 
     #[inline]
     fn succeeded(&self) {
-        self.layer.shared.budget.on_success(Instant::now);
-        if let Some(start) = self.plan.started {
-            self.measure(start);
+        self.shared.budget.on_success(Instant::now);
+        if !self.plan.is_empty() {
+            self.measure();
         }
     }
 
     #[inline(never)]
-    fn measure(&self, start: Instant) {
-        if self.plan.deadline.is_some() {
-            self.layer.shared.fastest.success(start, Instant::now());
+    fn measure(&self) {
+        let Some(times) = self.plan.times() else {
+            return;
+        };
+        if times.deadline.is_some() {
+            let fastest = &self.shared.fastest;
+            fastest.success(times.started, Instant::now());
         }
+    }
+
+    /// Keeps an answer whose body is read.
+    fn read(&mut self, peek: P) {
+        self.later.get(&self.shared).peek = Some(peek);
     }
 
     /// Counts the end of an attempt. Returns the wait before the next one, `None` when the call ends.
@@ -387,14 +386,13 @@ impl<S> Call<S> {
             fastest,
             too_late,
             ..
-        } = &*self.layer.shared;
+        } = &*self.shared;
+        let later = self.later.get(&self.shared);
+        let attempts = &mut later.attempts;
         let now = Instant::now();
-        self.attempts.count(failed.ran);
-        let left = self
-            .plan
-            .deadline
-            .map(|end| end.saturating_duration_since(now));
-        let max_attempts = if self.plan.stated.is_grpc {
+        attempts.count(failed.ran);
+        let left = self.plan.left(now);
+        let max_attempts = if self.plan.stated().is_grpc {
             rules.max_attempts.min(GRPC_MOST)
         } else {
             rules.max_attempts
@@ -405,7 +403,7 @@ impl<S> Call<S> {
             left,
             needed: rules.least_time.max(fastest.get(now)),
         };
-        let decided = next(rules, &self.attempts, &situation, failed, fastrand::f64());
+        let decided = next(rules, attempts, &situation, failed, fastrand::f64());
         let Next::Retry { after, restarts } = decided else {
             if left.is_some_and(|left| left <= situation.needed) {
                 too_late.add();
@@ -422,9 +420,8 @@ impl<S> Call<S> {
             return None;
         }
         if !failed.ran.is_free() {
-            self.layer.retry = Some(budget.take_failure(now)?);
+            later.retry = Some(budget.take_failure(now)?);
         }
-        let attempts = &mut self.attempts;
         attempts.waited = after;
         attempts.backoffs = if restarts {
             0
@@ -437,19 +434,19 @@ impl<S> Call<S> {
 
     /// Makes the next attempt. `None` when no time is left.
     fn again<R: Replay>(&mut self, replay: &mut R, now: Instant) -> Option<R::Attempt> {
-        let left = self
-            .plan
-            .deadline
-            .map(|end| end.saturating_duration_since(now));
+        let left = self.plan.left(now);
         if left.is_some_and(|left| left.is_zero()) {
             return None;
         }
-        let (stated, earlier) = (self.plan.stated, self.attempts.all());
-        let header = self.layer.shared.rules.attempt_header.as_ref();
+        let Kept {
+            attempts, retry, ..
+        } = self.later.get(&self.shared);
+        let (stated, earlier) = (self.plan.stated(), attempts.all());
+        let header = self.shared.rules.attempt_header.as_ref();
         let attempt = replay.again(|headers| stated.write(headers, left, earlier, header))?;
-        self.layer.shared.retries.add();
-        if self.layer.retry.take().is_none() {
-            self.layer.shared.free.add();
+        self.shared.retries.add();
+        if retry.take().is_none() {
+            self.shared.free.add();
         }
         Some(attempt)
     }

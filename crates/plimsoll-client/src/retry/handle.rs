@@ -10,6 +10,9 @@ use crate::RetryBudget;
 /// What the services of one layer share.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Whether a call without a deadline needs nothing before its first attempt: no timeout is set, and
+    /// the budget does not count requests.
+    pub(super) is_plain: bool,
     pub(super) rules: Rules,
     pub(super) budget: RetryBudget,
     pub(super) fastest: Fastest,

@@ -5,6 +5,7 @@ mod fastest;
 mod figures;
 mod future;
 mod handle;
+mod later;
 mod layer;
 mod plan;
 mod reading;

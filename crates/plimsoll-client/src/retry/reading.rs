@@ -66,10 +66,13 @@ pub(super) fn is_plain_success(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> bool {
-    status.as_u16() < 400
-        && status != StatusCode::ACCEPTED
-        && headers.is_empty()
-        && extensions.is_empty()
+    // Performance: 200 is the usual status.
+    (status == StatusCode::OK || is_success(status)) && headers.is_empty() && extensions.is_empty()
+}
+
+#[inline]
+fn is_success(status: StatusCode) -> bool {
+    status.as_u16() < 400 && status != StatusCode::ACCEPTED
 }
 
 /// Reads the head of an answer. `None` when the trailers decide.
@@ -85,7 +88,7 @@ pub(super) fn head(
     if is_grpc(headers) {
         return grpc_head(rules, status, headers);
     }
-    if status.as_u16() < 400 && status != StatusCode::ACCEPTED {
+    if is_success(status) {
         return Some(Reading::Success);
     }
     Some(http(rules, status, headers))

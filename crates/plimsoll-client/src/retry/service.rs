@@ -9,13 +9,7 @@ use std::{
 use plimsoll_core::protocol::BoxError;
 use tower_service::Service;
 
-use super::{
-    RetryFuture,
-    decide::Attempts,
-    future::{Call, Layer},
-    handle::Shared,
-    plan::Plan,
-};
+use super::{RetryFuture, future::Call, handle::Shared, later::Later, plan::Plan};
 use crate::{answer::ReadAnswer, request::ReplayRequest};
 
 /// The Tower service that sends a request again when its call failed.
@@ -72,15 +66,15 @@ where
 
     #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
-        let Shared { rules, budget, .. } = &*self.shared;
-        budget.on_request();
+        let shared = &*self.shared;
         // Performance: a request that states nothing has no plan (`instructions`, `retry@accept`).
-        if !rules.is_timed() {
+        if shared.is_plain {
             if let Some(replay) = req.keep_bare() {
                 return self.send(req.first(0, None), replay, Plan::default());
             }
         }
-        let plan = Plan::new(rules, &req);
+        shared.budget.on_request();
+        let plan = Plan::new(&shared.rules, &req);
         if req.has_body() {
             return self.send_recorded(req, plan);
         }
@@ -109,7 +103,7 @@ impl<S> Retry<S> {
     fn send<Req>(
         &mut self,
         attempt: Req::Attempt,
-        replay: Req::Replay,
+        replay: impl Into<Req::Replay>,
         plan: Plan,
     ) -> RetryFuture<S, Req>
     where
@@ -121,12 +115,12 @@ impl<S> Retry<S> {
         let mut inner = mem::replace(&mut self.inner, clone);
         RetryFuture::calling(
             inner.call(attempt),
-            replay,
+            replay.into(),
             Call {
                 inner,
                 plan,
-                attempts: Attempts::default(),
-                layer: Layer::of(&self.shared),
+                later: Later::new(),
+                shared: Arc::clone(&self.shared),
             },
         )
     }

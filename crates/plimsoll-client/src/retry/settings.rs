@@ -207,9 +207,11 @@ impl RetryBuilder {
 
     /// Makes the layer of settings that are in bounds.
     fn finish(self) -> RetryLayer {
+        let budget = self.budget.unwrap_or_default();
         RetryLayer(Arc::new(Shared {
+            is_plain: !self.rules.is_timed() && !budget.counts_requests(),
             rules: self.rules,
-            budget: self.budget.unwrap_or_default(),
+            budget,
             fastest: Fastest::default(),
             retries: Counter::new(),
             free: Counter::new(),

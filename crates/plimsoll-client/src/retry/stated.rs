@@ -66,6 +66,10 @@ fn is_grpc(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 impl Stated {
+    pub(super) fn is_any(self) -> bool {
+        self.is_grpc || self.grpc_timeout || self.timeout
+    }
+
     /// Writes the headers of a retry: the time left, and the number of earlier attempts.
     pub(super) fn write(
         self,
