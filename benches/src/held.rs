@@ -10,9 +10,9 @@ use crate::{callgrind, cases};
 /// The most instructions of an accepted call over the bare service, by case.
 ///
 /// Counts repeat to two instructions with one compiler and one C library; another version moves them
-/// by a few percent. The limits leave 2 to 4 %; 250 is the promise of a retry, 330 that of the breaker,
-/// and 560 that of the adaptive limit. A limit that a new compiler misses is set again, in a commit of its own. What a
-/// change costs is added here only with the reason in the commit.
+/// by a few percent. The limits leave 2 to 4 %, but for promises: 250 of a retry, 330 of the breaker
+/// and 560 of the adaptive limit. A limit that a new compiler misses is set again, in a commit of its
+/// own. What a change costs is added here only with the reason in the commit.
 const LIMITS: [(&str, f64); 8] = [
     ("plimsoll/gate@accept", 300.0),
     ("plimsoll/circuit-breaker@accept", 330.0),
