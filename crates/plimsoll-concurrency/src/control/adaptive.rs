@@ -285,6 +285,14 @@ impl Algorithm for Adaptive {
         self.window
     }
 
+    fn window_after_idle_time(&self) -> WindowSize {
+        if self.phase != Phase::Track || self.model.is_tried() {
+            return self.window;
+        }
+        // What was measured shows what was asked for. How much the service can do is unknown.
+        startup::first_window(&self.context())
+    }
+
     fn bounds(&self) -> RangeInclusive<u32> {
         self.settings.bounds.range()
     }

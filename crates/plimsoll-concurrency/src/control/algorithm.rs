@@ -17,6 +17,12 @@ pub trait Algorithm: fmt::Debug + Send {
     /// How much the next window has to hold before [`update`](Self::update) is called.
     fn window(&self) -> WindowSize;
 
+    /// The same for a window that begins when load follows idle time, in place of the one that was to
+    /// follow. [`window`](Self::window) by default.
+    fn window_after_idle_time(&self) -> WindowSize {
+        self.window()
+    }
+
     /// A window has ended. Returns the next limit, 1 to 2^30, and the reason.
     ///
     /// A limit outside these bounds, or a [queue](Change::queue) outside

@@ -87,6 +87,11 @@ impl Model {
         self.capacity * self.no_load
     }
 
+    /// Whether the capacity was ever tried. Until then it is what was asked for.
+    pub(super) fn is_tried(&self) -> bool {
+        self.next_probe.is_some()
+    }
+
     /// 1 while the service keeps up, 0 while it is saturated.
     pub(super) fn calm(&self) -> f64 {
         1.0 - self.saturation
@@ -194,8 +199,12 @@ impl Model {
         }
     }
 
+    /// Whether to probe now: at first, after a jump, and from time to time under saturation. While the
+    /// service keeps up, a probe would gain nothing, and reject what could be served.
     pub(super) fn is_probe_due(&self, now: Instant) -> bool {
-        self.stated_no_load.is_none() && self.next_probe.is_none_or(|at| now >= at)
+        let first_or_jump = self.next_probe.is_none_or(|at| at == now);
+        let pays = first_or_jump || self.saturation > self.calm();
+        self.stated_no_load.is_none() && pays && self.next_probe.is_none_or(|at| now >= at)
     }
 
     /// Takes in a window of the startup, in which nothing is known yet.

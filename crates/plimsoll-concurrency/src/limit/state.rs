@@ -270,19 +270,32 @@ impl State {
         }
         let full = queue.len() >= len;
         if full && queue.lowest() >= Some(level) {
+            self.sheds(level);
             return Queued::Full;
         }
         if queue.is_empty() && self.slots.enter_or_mark(self.settings.limit()) {
             return Queued::Entered;
         }
         let ticket = queue.join(level, waiter);
-        let evicted = if full { queue.evict() } else { None };
+        let evicted = if full {
+            self.sheds(queue.lowest().unwrap_or(level));
+            queue.evict()
+        } else {
+            None
+        };
         self.summary(&queue);
         drop(queue); // before the waker
         if let Some(waker) = evicted {
             waker.wake();
         }
         Queued::Waiting(ticket)
+    }
+
+    /// A request of this level finds no place in the queue, or loses it.
+    pub(crate) fn sheds(&self, level: u16) {
+        if let Some(sampler) = &self.settings.sampler {
+            sampler.sheds(level);
+        }
     }
 
     /// Whether the waiter was answered; if not, `waker` is woken when it is.

@@ -11,11 +11,11 @@ use http_body_util::{BodyExt as _, Full};
 use plimsoll_concurrency::{
     Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
-use plimsoll_core::{Deadline, GateLayer, Kind, test_kit::Audited};
+use plimsoll_core::{Criticality, Deadline, GateLayer, Kind, Priority, test_kit::Audited};
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::{Limit, MS, call, call_with, with_deadlines};
+use crate::{Limit, MS, Req, call, call_with, with_deadlines};
 
 /// Returns the given answers, and records the windows that it receives.
 #[derive(Debug, Clone)]
@@ -398,4 +398,78 @@ fn only_a_limit_that_moves_asks_for_latencies() {
     };
     assert!(reads(&limit(&fixed(1, |_| STEADY))));
     assert!(!reads(&with_deadlines(ConcurrencyLimit::new(1).unwrap())));
+}
+
+/// Windows that hold more calls after idle time than others.
+#[derive(Debug)]
+struct Longer(Fixed);
+
+impl Algorithm for Longer {
+    fn initial(&self) -> u32 {
+        self.0.initial()
+    }
+
+    fn window(&self) -> WindowSize {
+        self.0.window()
+    }
+
+    fn window_after_idle_time(&self) -> WindowSize {
+        WindowSize {
+            samples: 20,
+            ..self.0.window()
+        }
+    }
+
+    fn update(&mut self, window: &Window) -> Change {
+        self.0.update(window)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_begins_with_load_after_idle_time_has_a_size_of_its_own() {
+    let algorithm = fixed(1, |_| Change { limit: 1, ..STEADY });
+    let limit = ConcurrencyLimit::with_algorithm(Longer(algorithm.clone())).unwrap();
+    let limit = with_deadlines(limit);
+    for _ in 0..4 {
+        one(&limit, 10).await;
+    }
+    let before = algorithm.told();
+    assert!(before > 0);
+    advance(Duration::from_secs(60)).await;
+    let running = call(&limit);
+    assert!(call(&limit).rejection().is_some());
+    drop(running);
+    let mut calls = 0;
+    while algorithm.told() == before {
+        one(&limit, 10).await;
+        calls += 1;
+    }
+    assert!(calls >= 20, "{calls}");
+    assert_eq!(algorithm.last().answered, calls);
+    one(&limit, 10).await;
+    one(&limit, 10).await;
+    assert!(
+        algorithm.told() > before + 1,
+        "the next is as long as others"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_requests_more_important_than_those_that_are_rejected_finds_a_longer_queue() {
+    let important = Priority::new(Criticality::CriticalPlus);
+    for (rejected, places) in [(false, 4), (true, 18)] {
+        let limit = ConcurrencyLimit::with_algorithm(fixed(1, |_| STEADY)).unwrap();
+        let limit = with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap());
+        let limit = limit.priorities((|req| req.priority) as fn(&Req) -> Priority);
+        let handle = limit.handle();
+        let _running = call(&limit);
+        let _others: Vec<_> = (0..if rejected { 5 } else { 0 })
+            .map(|_| call(&limit))
+            .collect();
+        assert_eq!(handle.queued(), if rejected { 4 } else { 0 });
+        let burst: Vec<_> = (0..30).map(|_| call_with(&limit, important)).collect();
+        assert_eq!(handle.queued(), places);
+        assert!(call(&limit).rejection().is_some(), "others find it full");
+        drop(burst);
+    }
 }

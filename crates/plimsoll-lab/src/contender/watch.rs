@@ -55,6 +55,10 @@ impl<A: Algorithm> Algorithm for Watched<A> {
         self.0.window()
     }
 
+    fn window_after_idle_time(&self) -> WindowSize {
+        self.0.window_after_idle_time()
+    }
+
     fn update(&mut self, window: &Window) -> Change {
         let change = self.0.update(window);
         if PRINT_WINDOWS.load(Relaxed) {

@@ -44,7 +44,7 @@ pub(in crate::control) fn look(seen: &Observation, at: &Context<'_>) -> Step {
     Step::new(
         Phase::Look,
         at.limit,
-        window(seen, at.limit, at),
+        window(seen.latency, at.limit, at),
         LimitReason::Steady,
     )
 }
@@ -61,11 +61,16 @@ pub(in crate::control) fn tried(seen: &Observation, rested: bool, at: &Context<'
     }
 }
 
+/// The window in which load follows idle time on a service that was never under load.
+pub(in crate::control) fn first_window(at: &Context<'_>) -> WindowSize {
+    window(at.model.no_load, at.limit, at)
+}
+
 /// A window of the startup: a little over one generation of calls.
-fn window(seen: &Observation, limit: f64, at: &Context<'_>) -> WindowSize {
+fn window(latency: f64, limit: f64, at: &Context<'_>) -> WindowSize {
     let tuning = &at.model.tuning;
     WindowSize {
-        time: seconds(seen.latency.max(tuning.shortest_window)),
+        time: seconds(latency.max(tuning.shortest_window)),
         samples: (tuning.startup_generations * limit).max(tuning.startup_calls) as u32,
     }
 }
@@ -106,7 +111,7 @@ pub(in crate::control) fn step(
     if fast && seen.counted > (1.0 + tuning.changed) * before {
         let factor = most_growth(seen, factor, at);
         let limit = at.within(at.limit * factor, 1.0, f64::INFINITY);
-        let window = window(seen, limit, at);
+        let window = window(seen.latency, limit, at);
         return Step::new(phase, limit, window, LimitReason::Growth);
     }
     if at.model.stated_no_load.is_some() {

@@ -123,6 +123,7 @@ impl Sampler {
         driver.since = Some(now);
         driver.before = totals;
         driver.silent = Duration::ZERO;
+        driver.after_idle_time = false;
         self.tell(driver, &window)
     }
 
@@ -166,6 +167,7 @@ impl Sampler {
         let occupied = busy / (age.as_nanos() as f64).max(1.0);
         let idle = occupied < self.tuning.noticeable * f64::from(limit);
         if age.as_secs_f64() > self.tuning.shortest_window && idle {
+            driver.after_idle_time = true;
             self.begin(&mut driver, now, rejected());
             self.most_in_flight();
         }
@@ -197,6 +199,7 @@ impl Sampler {
         let windows = windows.next(change.is_some_and(|change| change.at_no_load));
         self.windows.store(windows.0, Relaxed);
         self.limited.store(false, Relaxed);
+        self.shed.next();
         self.asks.store(true, Relaxed);
         let change = change?;
         let no_load = change.no_load_latency.unwrap_or(driver.lowest());

@@ -21,6 +21,8 @@ pub(super) struct Driver {
     /// When the window began, with the counts at that time; `None` if the next call begins it.
     pub(super) since: Option<Instant>,
     pub(super) before: Totals,
+    /// Whether this window began when load followed idle time.
+    pub(super) after_idle_time: bool,
     /// The time in this window in which no call was answered.
     pub(super) silent: Duration,
     /// The mean latency of the last window.
@@ -54,6 +56,7 @@ impl Driver {
             algorithm,
             since: None,
             before: Totals::default(),
+            after_idle_time: false,
             silent: Duration::ZERO,
             latency: Duration::ZERO,
             latencies_before: [0; histogram::BUCKETS],
@@ -72,7 +75,14 @@ impl Driver {
     /// Returns the least size of a window: at least one call, and one second if the algorithm
     /// panics.
     pub(super) fn size(&self) -> WindowSize {
-        let size = catch_unwind(AssertUnwindSafe(|| self.algorithm.window()));
+        let size = || {
+            if self.after_idle_time {
+                self.algorithm.window_after_idle_time()
+            } else {
+                self.algorithm.window()
+            }
+        };
+        let size = catch_unwind(AssertUnwindSafe(size));
         let size = size.unwrap_or(WindowSize {
             time: Duration::from_secs(1),
             samples: 1,

@@ -11,6 +11,7 @@ mod closing;
 mod driver;
 mod histogram;
 mod route;
+mod shed;
 mod sums;
 mod totals;
 
@@ -37,6 +38,7 @@ pub(crate) use self::{closing::Closed, route::Route};
 use self::{
     driver::Driver,
     route::Windows,
+    shed::Shed,
     totals::{Lane, WORK},
 };
 use super::{Algorithm, InvalidLimits, LimitReason, Tuning};
@@ -67,6 +69,7 @@ pub(crate) struct Sampler {
     deadline_left: AtomicU64,
     /// Whether the deadline of the next request is read.
     asks: AtomicBool,
+    shed: Shed,
     reason: AtomicU8,
     /// While the limit is pinned, windows end without an effect.
     pinned: AtomicBool,
@@ -92,6 +95,7 @@ impl Sampler {
             no_load: AtomicU64::new(0),
             deadline_left: AtomicU64::new(0),
             asks: AtomicBool::new(false),
+            shed: Shed::new(),
             reason: AtomicU8::new(LimitReason::Set as u8),
             pinned: AtomicBool::new(false),
             driver: Mutex::new(Driver::new(algorithm)),

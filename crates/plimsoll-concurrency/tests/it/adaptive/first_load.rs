@@ -203,3 +203,28 @@ fn a_queue_inside_the_service_in_which_deadlines_pass_lowers_a_limit_that_reject
     };
     assert!(Adaptive::new().update(&in_time).limit > 200);
 }
+
+#[test]
+fn the_first_window_after_idle_time_is_one_of_the_startup_until_the_capacity_was_tried() {
+    let mut adaptive = Adaptive::new();
+    for _ in 0..3 {
+        let idle = window(50, 5000 * MS, 40 * MS, 10);
+        assert_eq!(adaptive.update(&idle).reason, LimitReason::Idle);
+    }
+    assert!(adaptive.window().samples >= 50);
+    let first = adaptive.window_after_idle_time();
+    assert_eq!((first.samples, first.time), (16, 40 * MS));
+
+    let mut tried = Adaptive::new();
+    let mut limit = 10;
+    for _ in 0..20 {
+        limit = tried
+            .update(&flood(window(400, 400 * MS, 10 * MS, limit)))
+            .limit;
+    }
+    for _ in 0..3 {
+        let idle = window(50, 5000 * MS, 10 * MS, limit);
+        limit = tried.update(&idle).limit;
+    }
+    assert_eq!(tried.window_after_idle_time(), tried.window());
+}

@@ -184,3 +184,29 @@ fn a_service_that_was_nearly_busy_from_the_start_is_probed_at_once() {
     }
     assert_eq!(busy.first_probe(), Duration::ZERO);
 }
+
+#[test]
+fn while_the_service_keeps_up_no_probe_rejects_what_could_be_served() {
+    let mut busy = Busy::settled();
+    let fell = busy.now;
+    // Nine of ten workers are busy, and now and then a burst finds no slot.
+    for _ in 0..2_000 {
+        let time = 200 * MS;
+        let reason = busy.update(Window {
+            answered: 360,
+            latency: 20 * MS,
+            max_in_flight: busy.limit,
+            mean_in_flight: 36.0,
+            without_slot: 2,
+            ..busy.lasting(time)
+        });
+        if busy.limit < 40 {
+            // One that was due when the load fell.
+            assert!(busy.now - fell < Duration::from_secs(30));
+            assert_eq!(reason, LimitReason::Probe);
+        }
+    }
+    assert!(busy.limit >= 60, "{}", busy.limit);
+    let saturated = (0..200).any(|_| busy.window(40, 20 * MS) == LimitReason::Probe);
+    assert!(saturated, "no probe under saturation");
+}
