@@ -293,6 +293,10 @@ impl Algorithm for Adaptive {
         startup::first_window(&self.context())
     }
 
+    fn longer_queue(&self) -> f64 {
+        self.model.tuning.patience
+    }
+
     fn bounds(&self) -> RangeInclusive<u32> {
         self.settings.bounds.range()
     }

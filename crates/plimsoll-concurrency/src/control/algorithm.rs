@@ -23,6 +23,16 @@ pub trait Algorithm: fmt::Debug + Send {
         self.window()
     }
 
+    /// How many times as long the [queue](Change::queue) is for requests that are more important than
+    /// all that were rejected in this window and in the last one: at least 1, which is the default.
+    /// Read once.
+    ///
+    /// Under saturation a queue is short, since a longer one serves no more. For such requests the
+    /// service is not saturated: what waits is a burst of them.
+    fn longer_queue(&self) -> f64 {
+        1.0
+    }
+
     /// A window has ended. Returns the next limit, 1 to 2^30, and the reason.
     ///
     /// A limit outside these bounds, or a [queue](Change::queue) outside

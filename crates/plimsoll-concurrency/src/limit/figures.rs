@@ -17,8 +17,7 @@ impl Figures for ConcurrencyLimitHandle {
         each(&figures::LIMIT, self.limit() as f64);
         each(&figures::IN_USE, self.in_flight() as f64);
         each(&figures::QUEUED, self.queued() as f64);
-        let places = self.queue().map_or(0, |(len, _)| len);
-        each(&figures::QUEUE_CAPACITY, places as f64);
+        each(&figures::QUEUE_CAPACITY, f64::from(self.places()));
         self.read_counters(each);
     }
 

@@ -149,7 +149,18 @@ impl ConcurrencyLimitHandle {
         self.0.settings.callbacks.add(Arc::new(callback));
     }
 
+    /// Returns how many requests may wait at most, the most important ones included.
+    pub(super) fn places(&self) -> u32 {
+        let settings = &self.0.settings;
+        let len = settings.queue().map_or(0, |(len, _)| len);
+        let sampler = settings.sampler.as_ref();
+        sampler.map_or(len, |sampler| sampler.most_places(len))
+    }
+
     /// Returns the queue's length and its longest wait; `None` without a queue.
+    ///
+    /// In front of an adaptive limit it is [longer](crate::Algorithm::longer_queue) for requests that are
+    /// more important than all that are rejected.
     pub fn queue(&self) -> Option<(usize, Duration)> {
         self.0
             .settings

@@ -11,7 +11,11 @@ use http_body_util::{BodyExt as _, Full};
 use plimsoll_concurrency::{
     Algorithm, Change, ConcurrencyLimit, InvalidConcurrencyLimit, LimitReason, Window, WindowSize,
 };
-use plimsoll_core::{Criticality, Deadline, GateLayer, Kind, Priority, test_kit::Audited};
+use plimsoll_core::{
+    Criticality, Deadline, GateLayer, Kind, Priority,
+    figures::{Figure, Figures as _, QUEUE_CAPACITY},
+    test_kit::Audited,
+};
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -390,11 +394,8 @@ async fn cells_share_the_limit_that_moves_and_what_is_told_of_their_calls() {
 #[test]
 fn only_a_limit_that_moves_asks_for_latencies() {
     let reads = |limit: &Limit| {
-        plimsoll_core::Policy::<crate::Req>::interests(
-            limit,
-            plimsoll_core::policy::Interests::LATENCY,
-        )
-        .latency()
+        plimsoll_core::Policy::<Req>::interests(limit, plimsoll_core::policy::Interests::LATENCY)
+            .latency()
     };
     assert!(reads(&limit(&fixed(1, |_| STEADY))));
     assert!(!reads(&with_deadlines(ConcurrencyLimit::new(1).unwrap())));
@@ -454,22 +455,59 @@ async fn a_window_that_begins_with_load_after_idle_time_has_a_size_of_its_own() 
     );
 }
 
+/// Important requests have twice the places.
+#[derive(Debug)]
+struct Roomy(Fixed);
+
+impl Algorithm for Roomy {
+    fn initial(&self) -> u32 {
+        self.0.initial()
+    }
+
+    fn window(&self) -> WindowSize {
+        self.0.window()
+    }
+
+    fn longer_queue(&self) -> f64 {
+        2.0
+    }
+
+    fn update(&mut self, window: &Window) -> Change {
+        self.0.update(window)
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_burst_of_requests_more_important_than_those_that_are_rejected_finds_a_longer_queue() {
+async fn a_queue_is_longer_only_for_requests_more_important_than_all_that_are_rejected() {
     let important = Priority::new(Criticality::CriticalPlus);
-    for (rejected, places) in [(false, 4), (true, 18)] {
-        let limit = ConcurrencyLimit::with_algorithm(fixed(1, |_| STEADY)).unwrap();
+    for (rejected, places) in [(false, 4), (true, 8)] {
+        let limit = ConcurrencyLimit::with_algorithm(Roomy(fixed(1, |_| STEADY))).unwrap();
         let limit = with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap());
         let limit = limit.priorities((|req| req.priority) as fn(&Req) -> Priority);
         let handle = limit.handle();
+        let capacity = || {
+            let mut capacity = f64::NAN;
+            let mut read = |figure: &Figure, value| {
+                if figure.is(&QUEUE_CAPACITY) {
+                    capacity = value;
+                }
+            };
+            handle.read(&mut |figure, value| read(figure, value));
+            capacity
+        };
         let _running = call(&limit);
-        let _others: Vec<_> = (0..if rejected { 5 } else { 0 })
+        let others: Vec<_> = (0..if rejected { 5 } else { 0 })
             .map(|_| call(&limit))
             .collect();
         assert_eq!(handle.queued(), if rejected { 4 } else { 0 });
+        assert_eq!(capacity(), f64::from(places));
         let burst: Vec<_> = (0..30).map(|_| call_with(&limit, important)).collect();
-        assert_eq!(handle.queued(), places);
-        assert!(call(&limit).rejection().is_some(), "others find it full");
+        assert_eq!(handle.queued(), places as usize);
+        // Now important requests are rejected, too.
+        assert_eq!(capacity(), 4.0);
+        drop((burst, others));
+        let burst: Vec<_> = (0..30).map(|_| call_with(&limit, important)).collect();
+        assert_eq!(handle.queued(), 4);
         drop(burst);
     }
 }

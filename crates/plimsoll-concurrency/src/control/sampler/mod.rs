@@ -95,7 +95,7 @@ impl Sampler {
             no_load: AtomicU64::new(0),
             deadline_left: AtomicU64::new(0),
             asks: AtomicBool::new(false),
-            shed: Shed::new(),
+            shed: Shed::new(algorithm.longer_queue()),
             reason: AtomicU8::new(LimitReason::Set as u8),
             pinned: AtomicBool::new(false),
             driver: Mutex::new(Driver::new(algorithm)),

@@ -6,51 +6,60 @@ use plimsoll_core::Priority;
 
 use super::Sampler;
 
-/// The least important criticality that was rejected or evicted, in this window and in the last one.
-/// More than any criticality if there was none.
+/// The most important criticality that was rejected or evicted, in this window and in the last one,
+/// plus 1. 0 if there was none.
 #[derive(Debug)]
 pub(super) struct Shed {
     now: AtomicU16,
     before: AtomicU16,
+    /// How many times as long the queue is for requests that are more important: at least 1.
+    longer: f64,
 }
 
 impl Shed {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(longer: f64) -> Self {
         Self {
-            now: AtomicU16::new(u16::MAX),
-            before: AtomicU16::new(u16::MAX),
+            now: AtomicU16::new(0),
+            before: AtomicU16::new(0),
+            longer: longer.max(1.0),
         }
     }
 
     /// A window has ended.
     pub(super) fn next(&self) {
-        let now = self.now.swap(u16::MAX, Relaxed);
+        let now = self.now.swap(0, Relaxed);
         self.before.store(now, Relaxed);
     }
+}
+
+/// The criticality of a level, plus 1.
+fn criticality(level: u16) -> u16 {
+    level / Priority::COHORTS + 1
 }
 
 impl Sampler {
     /// Counts a request of this level that found no place in the queue, or lost it to another.
     pub(crate) fn sheds(&self, level: u16) {
-        let criticality = level / Priority::COHORTS;
-        if criticality < self.shed.now.load(Relaxed) {
-            self.shed.now.fetch_min(criticality, Relaxed);
+        let criticality = criticality(level);
+        if criticality > self.shed.now.load(Relaxed) {
+            self.shed.now.fetch_max(criticality, Relaxed);
         }
     }
 
     /// Returns how many places a queue of `len` has for a request of this level.
-    ///
-    /// Under saturation the queue is short, since a longer one serves no more. For requests that are
-    /// more important than those that are rejected the service is not saturated: what waits is a burst
-    /// of them. They have the places of calm time.
     pub(crate) fn places(&self, len: u32, level: u16) -> u32 {
         let shed = &self.shed;
-        let rejected = shed.now.load(Relaxed).min(shed.before.load(Relaxed));
-        if level / Priority::COHORTS > rejected {
-            (f64::from(len) * self.tuning.patience).min(Self::MOST_PLACES) as u32
+        let rejected = shed.now.load(Relaxed).max(shed.before.load(Relaxed));
+        if rejected > 0 && criticality(level) > rejected {
+            (f64::from(len) * shed.longer).min(Self::MOST_PLACES) as u32
         } else {
             len
         }
+    }
+
+    /// Returns how many places a queue of `len` has at most.
+    pub(crate) fn most_places(&self, len: u32) -> u32 {
+        self.places(len, Priority::LEVELS - 1)
     }
 
     /// The longest queue of a limit.
