@@ -59,6 +59,10 @@ impl<A: Algorithm> Algorithm for Watched<A> {
         self.0.window_after_idle_time()
     }
 
+    fn longer_queue(&self) -> f64 {
+        self.0.longer_queue()
+    }
+
     fn update(&mut self, window: &Window) -> Change {
         let change = self.0.update(window);
         if PRINT_WINDOWS.load(Relaxed) {
