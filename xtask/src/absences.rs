@@ -141,6 +141,10 @@ const ABSENCES: &[Absence] = &[
                 "the end of a failed attempt, and of one with a deadline",
             ),
             (
+                "plimsoll-client/src/retry/plan.rs",
+                "the start of a call with a timeout or a deadline",
+            ),
+            (
                 "plimsoll-client/src/retry/figures.rs",
                 "the budget, when figures are read",
             ),

@@ -154,7 +154,7 @@ impl ConcurrencyLimitHandle {
         let settings = &self.0.settings;
         let len = settings.queue().map_or(0, |(len, _)| len);
         let sampler = settings.sampler.as_ref();
-        sampler.map_or(len, |sampler| sampler.most_places(len))
+        sampler.map_or(len, |sampler| sampler.shed.most_places(len))
     }
 
     /// Returns the queue's length and its longest wait; `None` without a queue.

@@ -232,7 +232,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
         if let Some((len, max_wait)) = self.state.settings.queue() {
             let level = self.level(req);
             let sampler = self.state.settings.sampler.as_ref();
-            let len = sampler.map_or(len, |sampler| sampler.places(len, level));
+            let len = sampler.map_or(len, |sampler| sampler.shed.places(len, level));
             if !self.state.is_full(len, level) {
                 let deadline = self.deadlines.deadline(req, now);
                 return self.enqueue((len, max_wait), level, now, deadline);

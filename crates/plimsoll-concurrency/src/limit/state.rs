@@ -294,7 +294,7 @@ impl State {
     /// A request of this level finds no place in the queue, or loses it.
     pub(crate) fn sheds(&self, level: u16) {
         if let Some(sampler) = &self.settings.sampler {
-            sampler.sheds(level);
+            sampler.shed.add(level);
         }
     }
 

@@ -16,19 +16,8 @@ use std::{
     },
 };
 
-use super::{
-    lock::{Guard, Lock},
-    shared::Shared,
-    state::State,
-};
+use super::lock::Lock;
 use crate::sync::{AtomicBool, AtomicU64};
-
-/// Receives for each one that asks for the budget of its task.
-///
-/// In receives. A task has a budget of 128 such questions before it must yield, so a receiver that
-/// never waits yields after 384 items. The question takes as long as half of a receive (`streams`,
-/// `queue/block/1p`). `a_receiver_that_never_waits_lets_other_tasks_run` fails from 4 on.
-const RECEIVES_PER_QUESTION: u32 = 3;
 
 pub(super) type Slots<T> = VecDeque<Option<T>>;
 
@@ -38,11 +27,11 @@ pub(super) struct Batch<T> {
     /// Whether receivers look here first. Only a hint: what is in the batch is known under its lock.
     active: AtomicBool,
     /// Receives until the next that asks for the budget of its task.
-    unasked: AtomicU32,
+    pub(super) unasked: AtomicU32,
     /// How many numbers have left the queue, received or lost. Together with those that were given to
     /// new items it is the length, which is read without a lock.
     left: AtomicU64,
-    items: Lock<Slots<T>>,
+    pub(super) items: Lock<Slots<T>>,
 }
 
 impl<T> Batch<T> {
@@ -75,106 +64,5 @@ impl<T> Batch<T> {
     #[allow(clippy::inline_always)]
     pub(super) fn set_left(&self, left: u64) {
         self.left.store(left, Release);
-    }
-}
-
-impl<T> Shared<T> {
-    /// Takes the oldest item from the batch, or begins the next batch. Returns the lock of the state,
-    /// and leaves no batch, if a receive is not short.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(super) fn take_from_batch(&self) -> Result<T, Guard<'_, State<T>>> {
-        let mut items = self.batch.items.lock();
-        let left = self.batch.left.load(Relaxed);
-        let item = match items.pop_front().flatten() {
-            Some(item) => item,
-            None => self.next_batch(&mut items)?,
-        };
-        self.batch.set_left(left + 1);
-        Ok(item)
-    }
-
-    /// Takes up to `limit` items, which is not 0, from the batch and from the next one, and returns how
-    /// many. Returns the lock of the state, and leaves no batch, if a receive is not short.
-    pub(super) fn take_many_from_batch(
-        &self,
-        into: &mut Vec<T>,
-        limit: usize,
-    ) -> Result<usize, Guard<'_, State<T>>> {
-        let mut items = self.batch.items.lock();
-        let before = into.len();
-        let taken = items.len().min(limit);
-        into.extend(items.drain(..taken).flatten());
-        if taken < limit {
-            match self.next_batch(&mut items) {
-                Ok(first) => {
-                    into.push(first);
-                    let more = items.len().min(limit - taken - 1);
-                    into.extend(items.drain(..more).flatten());
-                }
-                Err(state) if taken == 0 => return Err(state),
-                Err(_) => {}
-            }
-        }
-        let taken = into.len() - before;
-        self.batch
-            .set_left(self.batch.left.load(Relaxed) + taken as u64);
-        Ok(taken)
-    }
-
-    /// Takes all items of the ring as the next batch, and the first of them.
-    #[inline(never)]
-    fn next_batch(&self, items: &mut Slots<T>) -> Result<T, Guard<'_, State<T>>> {
-        let mut state = self.lock_short();
-        state.batched = 0;
-        if state.may_batch {
-            state.ring.exchange(items);
-            if let Some(first) = items.pop_front().flatten() {
-                state.batched = items.len();
-                state.allow_short_sends();
-                return Ok(first);
-            }
-        }
-        Err(state)
-    }
-
-    /// Puts the batch back into the ring.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn lock_and_put_back(&self) -> Guard<'_, State<T>> {
-        let mut items = self.batch.items.lock();
-        let mut state = self.lock_short();
-        state.ring.put_back(&mut items);
-        state.batched = 0;
-        state
-    }
-
-    /// Brings up to date how many items are in the batch. Receivers may take some at the same time,
-    /// so these are at most as many.
-    #[inline]
-    pub(super) fn count_batch(&self, state: &mut State<T>) {
-        if state.batched > 0 {
-            state.batched = (state.ring.next() - self.batch.left()) as usize;
-        }
-    }
-
-    /// Counts a receive. Returns whether it must ask for the budget of its task.
-    ///
-    /// Receivers that run at the same time may miscount, which moves a question by some receives.
-    #[inline(always)]
-    #[allow(clippy::inline_always)]
-    pub(crate) fn must_ask(&self) -> bool {
-        let unasked = &self.batch.unasked;
-        let left = unasked.load(Relaxed);
-        if left > 0 {
-            unasked.store(left - 1, Relaxed);
-        }
-        left == 0
-    }
-
-    /// Notes that a receive has asked for the budget of its task.
-    #[inline]
-    pub(crate) fn has_asked(&self) {
-        self.batch.unasked.store(RECEIVES_PER_QUESTION - 1, Relaxed);
     }
 }

@@ -8,7 +8,7 @@
 //! | `turn`, `place` | how senders and receivers wait |
 //! | `shared`, `lock`, `functions` | the lock, and the caller's functions outside of it |
 //! | `short` | sends and receives that need no decision: most, while the queue is not full |
-//! | `batch` | what receivers have taken out of the ring together |
+//! | `batch`, `from_batch` | what receivers have taken out of the ring together |
 //! | `state`, `plan`, `admit`, `take` | decisions under the lock |
 //! | `ring`, `ring_side`, `ring_lost`, `ring_search` | the items in order, and what is beside and between them |
 //! | `slot`, `levels`, `keys` | parts of the ring: tags and lost numbers, indexes |
@@ -21,6 +21,7 @@ mod builder;
 mod counters;
 mod error;
 mod figures;
+mod from_batch;
 mod functions;
 mod guard;
 mod keys;

@@ -69,7 +69,8 @@ pub(crate) struct Sampler {
     deadline_left: AtomicU64,
     /// Whether the deadline of the next request is read.
     asks: AtomicBool,
-    shed: Shed,
+    /// Which requests find no place in the queue.
+    pub(crate) shed: Shed,
     reason: AtomicU8,
     /// While the limit is pinned, windows end without an effect.
     pinned: AtomicBool,
