@@ -88,6 +88,7 @@ const BARS: &[Bar] = &[
     bar("slows-down", "", ANY, Recovery(1.0)),
     bar("metastable", "", ANY, Recovery(1.0)),
     bar("priority", "", (12.0, 12.0), Score(0.995)),
+    bar("important-bursts", "", ANY, Score(0.8)),
     bar("tasks", "k=4", ANY, Score(0.9)),
     bar("usl", "", ANY, Score(0.97)),
     bar("cold-start", "", ANY, Score(0.92)),

@@ -43,6 +43,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = built_in![
     "chain",
     "metastable",
     "priority",
+    "important-bursts",
     "tasks",
     "tasks-mixed",
     "fair",
