@@ -10,9 +10,11 @@ use crate::{callgrind, cases};
 /// The most instructions of an accepted call over the bare service, by case.
 ///
 /// Counts repeat to two instructions with one compiler and one C library; another version moves them
-/// by a few percent. The limits leave 2 to 4 %, but for promises: 250 of a retry, 330 of the breaker
-/// and 560 of the adaptive limit. A limit that a new compiler misses is set again, in a commit of its
-/// own. What a change costs is added here only with the reason in the commit.
+/// by a few percent. The limits leave 2 to 4 %, but for the promises of a retry, 250, and of the
+/// breaker, 330. That of the adaptive limit, 560, is a bar of the full report and not held here: its
+/// windows end by time, so that a busy machine adds up to 40 instructions a call. A limit that a new
+/// compiler misses is set again, in a commit of its own. What a change costs is added here only with
+/// the reason in the commit.
 const LIMITS: [(&str, f64); 8] = [
     ("plimsoll/gate@accept", 300.0),
     ("plimsoll/circuit-breaker@accept", 330.0),
@@ -20,7 +22,7 @@ const LIMITS: [(&str, f64); 8] = [
     ("plimsoll/circuit-breaker-consecutive@accept", 330.0),
     ("plimsoll/retry@accept", 250.0),
     ("plimsoll/retry-with-headers@accept", 1325.0),
-    ("plimsoll/adaptive@accept", 560.0),
+    ("plimsoll/adaptive@accept", 600.0),
     ("plimsoll/fused-six@accept", 930.0),
 ];
 
