@@ -401,7 +401,8 @@ fn only_a_limit_that_moves_asks_for_latencies() {
     assert!(!reads(&with_deadlines(ConcurrencyLimit::new(1).unwrap())));
 }
 
-/// Windows that hold more calls after idle time than others.
+/// Windows that hold more calls after idle time than others, and twice the places for important
+/// requests.
 #[derive(Debug)]
 struct Longer(Fixed);
 
@@ -419,6 +420,10 @@ impl Algorithm for Longer {
             samples: 20,
             ..self.0.window()
         }
+    }
+
+    fn longer_queue(&self) -> f64 {
+        2.0
     }
 
     fn update(&mut self, window: &Window) -> Change {
@@ -455,33 +460,11 @@ async fn a_window_that_begins_with_load_after_idle_time_has_a_size_of_its_own() 
     );
 }
 
-/// Important requests have twice the places.
-#[derive(Debug)]
-struct Roomy(Fixed);
-
-impl Algorithm for Roomy {
-    fn initial(&self) -> u32 {
-        self.0.initial()
-    }
-
-    fn window(&self) -> WindowSize {
-        self.0.window()
-    }
-
-    fn longer_queue(&self) -> f64 {
-        2.0
-    }
-
-    fn update(&mut self, window: &Window) -> Change {
-        self.0.update(window)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_queue_is_longer_only_for_requests_more_important_than_all_that_are_rejected() {
     let important = Priority::new(Criticality::CriticalPlus);
     for (rejected, places) in [(false, 4), (true, 8)] {
-        let limit = ConcurrencyLimit::with_algorithm(Roomy(fixed(1, |_| STEADY))).unwrap();
+        let limit = ConcurrencyLimit::with_algorithm(Longer(fixed(1, |_| STEADY))).unwrap();
         let limit = with_deadlines(limit.queue(4, Duration::from_secs(1)).unwrap());
         let limit = limit.priorities((|req| req.priority) as fn(&Req) -> Priority);
         let handle = limit.handle();
