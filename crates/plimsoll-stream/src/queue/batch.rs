@@ -6,7 +6,10 @@
 //! a lock of its own. The faster the senders are, the larger are the batches.
 //!
 //! The batch is the oldest part of the queue. An operation that needs all items in one place puts it back
-//! ([`Shared::lock`]). The locks are taken in one order: first that of the batch.
+//! ([`Shared::lock_whole`]). The locks are taken in one order: first that of the batch.
+//!
+//! A receive from the batch does not lock the state, so it does not see senders that wait. These note
+//! in the batch that the next receive owes them a grant.
 
 use std::{
     collections::VecDeque,
@@ -21,6 +24,14 @@ use crate::sync::{AtomicBool, AtomicU64};
 
 pub(super) type Slots<T> = VecDeque<Option<T>>;
 
+/// What the lock of the batch protects.
+#[derive(Debug)]
+pub(super) struct Taken<T> {
+    pub(super) items: Slots<T>,
+    /// Whether a sender waits that the next receive from the batch must grant.
+    pub(super) owes_grant: bool,
+}
+
 /// What receivers write, on cache lines of their own.
 #[repr(C, align(128))]
 pub(super) struct Batch<T> {
@@ -31,7 +42,7 @@ pub(super) struct Batch<T> {
     /// How many numbers have left the queue, received or lost. Together with those that were given to
     /// new items it is the length, which is read without a lock.
     left: AtomicU64,
-    pub(super) items: Lock<Slots<T>>,
+    pub(super) taken: Lock<Taken<T>>,
 }
 
 impl<T> Batch<T> {
@@ -40,7 +51,10 @@ impl<T> Batch<T> {
             active: AtomicBool::new(false),
             unasked: AtomicU32::new(0),
             left: AtomicU64::new(0),
-            items: Lock::new(VecDeque::new()),
+            taken: Lock::new(Taken {
+                items: VecDeque::new(),
+                owes_grant: false,
+            }),
         }
     }
 

@@ -68,7 +68,7 @@ impl<T> BoundedQueue<T> {
         }
         self.shared.count_batch(&mut state);
         let plan = state.plan(about.weight);
-        self.shared.carry_out(state, plan, item, &about)
+        self.shared.carry_out(state.into(), plan, item, &about)
     }
 
     /// Waits for room for one item, under every policy, and reserves it.
@@ -162,10 +162,10 @@ impl<T> BoundedQueue<T> {
         };
         state.forbid_short();
         if state.expires() {
-            return self.shared.take_unexpired(state, State::take_item);
+            return self.shared.take_unexpired(state.into(), State::take_item);
         }
         let taken = state.take_item();
-        self.shared.unlock(state);
+        self.shared.unlock(state.into());
         taken
     }
 
@@ -174,7 +174,7 @@ impl<T> BoundedQueue<T> {
     /// For a shutdown: [`close`](Self::close), and then `drain` what no consumer will take.
     pub fn drain(&self) -> Vec<T> {
         let mut drained = Vec::with_capacity(self.shared.len());
-        let state = self.shared.lock();
+        let state = self.shared.lock_whole();
         self.shared
             .take_unexpired(state, |state| state.take_many(&mut drained, usize::MAX));
         drained
@@ -186,7 +186,7 @@ impl<T> BoundedQueue<T> {
     /// [`SendError::Closed`], apart from one whose room was already reserved.
     pub fn close(&self) -> bool {
         let mut wakers = Vec::new();
-        let mut state = self.shared.lock();
+        let mut state = self.shared.lock_whole();
         let was_open = !state.closed;
         state.closed = true;
         state.send_again(&mut wakers);
@@ -217,7 +217,7 @@ impl<T> BoundedQueue<T> {
     pub fn set_policy(&self, policy: QueuePolicy) -> Result<(), InvalidQueue> {
         self.shared.functions.check(policy)?;
         let mut wakers = Vec::new();
-        let mut state = self.shared.lock();
+        let mut state = self.shared.lock_whole();
         state.set_policy(policy);
         self.shared.batch.set_active(state.has_batches());
         state.send_again(&mut wakers);

@@ -2,7 +2,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{batch::Slots, lock::Guard, shared::Shared, state::State};
+use super::{
+    batch::{Slots, Taken},
+    lock::Guard,
+    shared::Shared,
+    state::State,
+};
 
 /// Receives for each one that asks for the budget of its task.
 ///
@@ -17,13 +22,16 @@ impl<T> Shared<T> {
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn take_from_batch(&self) -> Result<T, Guard<'_, State<T>>> {
-        let mut items = self.batch.items.lock();
+        let mut taken = self.batch.taken.lock();
         let left = self.batch.left();
-        let item = match items.pop_front().flatten() {
+        let item = match taken.items.pop_front().flatten() {
             Some(item) => item,
-            None => self.next_batch(&mut items)?,
+            None => self.next_batch(&mut taken.items)?,
         };
         self.batch.set_left(left + 1);
+        if taken.owes_grant {
+            self.grant_owed(taken);
+        }
         Ok(item)
     }
 
@@ -34,12 +42,13 @@ impl<T> Shared<T> {
         into: &mut Vec<T>,
         limit: usize,
     ) -> Result<usize, Guard<'_, State<T>>> {
-        let mut items = self.batch.items.lock();
+        let mut batch = self.batch.taken.lock();
+        let items = &mut batch.items;
         let before = into.len();
         let taken = items.len().min(limit);
         into.extend(items.drain(..taken).flatten());
         if taken < limit {
-            match self.next_batch(&mut items) {
+            match self.next_batch(items) {
                 Ok(first) => {
                     into.push(first);
                     let more = items.len().min(limit - taken - 1);
@@ -51,6 +60,9 @@ impl<T> Shared<T> {
         }
         let taken = into.len() - before;
         self.batch.set_left(self.batch.left() + taken as u64);
+        if batch.owes_grant {
+            self.grant_owed(batch);
+        }
         Ok(taken)
     }
 
@@ -70,15 +82,21 @@ impl<T> Shared<T> {
         Err(state)
     }
 
-    /// Puts the batch back into the ring.
+    /// Grants a sender that waits the room of the item that was taken.
     #[cold]
     #[inline(never)]
-    pub(super) fn lock_and_put_back(&self) -> Guard<'_, State<T>> {
-        let mut items = self.batch.items.lock();
+    fn grant_owed(&self, mut taken: Guard<'_, Taken<T>>) {
+        taken.owes_grant = false;
         let mut state = self.lock_short();
-        state.ring.put_back(&mut items);
-        state.batched = 0;
-        state
+        state.batched = taken.items.len();
+        let sender = state.grant_sender();
+        state.allow_short();
+        drop(state);
+        drop(taken);
+        // Outside of the locks: a waker is code of the caller.
+        if let Some(sender) = sender {
+            sender.wake();
+        }
     }
 
     /// Brings up to date how many items are in the batch. Receivers may take some at the same time,

@@ -71,6 +71,25 @@ fn a_sender_that_waits_beside_a_batch_gets_its_room() {
 }
 
 #[test]
+fn two_senders_that_wait_beside_a_batch_get_their_room() {
+    three_threads(|| {
+        let queue = batched(1);
+        queue.try_send(2).unwrap();
+        let senders = [3, 4].map(|item| {
+            let queue = queue.clone();
+            thread::spawn(move || block_on(queue.send(item)).map(|_| ()).unwrap())
+        });
+        let mut received = [(); 4].map(|()| block_on(queue.recv()).unwrap());
+        senders
+            .into_iter()
+            .for_each(|sender| sender.join().unwrap());
+        assert_eq!(received[..2], [1, 2]);
+        received.sort_unstable();
+        assert_eq!(received, [1, 2, 3, 4]);
+    });
+}
+
+#[test]
 fn a_batch_that_is_put_back_keeps_its_place() {
     loom::model(|| {
         let queue = batched(2);

@@ -31,6 +31,7 @@ mod lock;
 #[cfg(loom)]
 #[path = "lock_of_loom.rs"]
 mod lock;
+mod locked;
 #[cfg(all(test, loom))]
 mod loom_batch_tests;
 #[cfg(all(test, loom))]

@@ -73,7 +73,7 @@ impl<T> Shared<T> {
         self.has_asked();
         let mut clone = None;
         if place.0.is_none() {
-            let mut state = self.lock();
+            let mut state = self.lock_whole();
             if !state.expires() {
                 let taken = take(&mut state);
                 if taken.is_some() {
@@ -101,7 +101,7 @@ impl<T> Shared<T> {
         mut take: impl FnMut(&mut State<T>) -> Option<R>,
     ) -> Poll<Option<R>> {
         loop {
-            let mut state = self.lock();
+            let mut state = self.lock_whole();
             if let Some(ticket) = place.0 {
                 match state.receivers.ask(ticket, cx.waker(), &mut clone) {
                     Asked::Waiting(other) => {

@@ -107,7 +107,7 @@ impl<'a, T> SendItem<'a, T> {
             let Some(item) = this.item.take() else {
                 return Poll::Pending;
             };
-            return Poll::Ready(this.shared.carry_out(state, plan, item, &about));
+            return Poll::Ready(this.shared.carry_out(state.into(), plan, item, &about));
         }
         drop(state);
         // Made before the lock is taken again, because there was no room.

@@ -10,6 +10,7 @@ use super::{
     error::SendError,
     functions::Functions,
     lock::{Guard, Lock},
+    locked::Locked,
     outcome::{Lost, Sent},
     plan::{About, Plan},
     state::{Limits, State},
@@ -43,16 +44,34 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Locks the state for an operation that may change anything, up to [`unlock`](Self::unlock).
+    /// Locks the state for an operation that takes no item but may change anything else, up to
+    /// [`unlock`](Self::unlock). How many items are in the batch is exact.
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, State<T>> {
-        let mut state = self.lock_short();
-        if state.batched > 0 {
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        let state = self.lock_short();
+        let mut locked = if state.batched == 0 {
+            Locked::from(state)
+        } else {
             drop(state);
-            state = self.lock_and_put_back();
-        }
-        state.forbid_short();
-        state
+            self.lock_with_batch()
+        };
+        locked.forbid_short();
+        locked
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_with_batch(&self) -> Locked<'_, T> {
+        let batch = self.batch.taken.lock();
+        Locked::with_batch(self.lock_short(), batch)
+    }
+
+    /// Locks the state with all items in it, for an operation that may change anything.
+    #[inline]
+    pub(crate) fn lock_whole(&self) -> Locked<'_, T> {
+        let mut locked = self.lock();
+        locked.put_back();
+        locked
     }
 
     /// Locks the state to read it, or for a short operation. There may be items in the batch.
@@ -64,7 +83,7 @@ impl<T> Shared<T> {
 
     /// Ends an operation: grants what has become free, unlocks, and then wakes.
     #[inline]
-    pub(crate) fn unlock(&self, mut state: Guard<'_, State<T>>) {
+    pub(crate) fn unlock(&self, mut state: Locked<'_, T>) {
         self.publish(&state);
         // Performance: out of line, since most often nothing is granted (`streams`,
         // `queue/push+pop` and `queue/block/4p`).
@@ -103,13 +122,14 @@ impl<T> Shared<T> {
     }
 
     #[inline(never)]
-    fn grant(mut state: Guard<'_, State<T>>) {
+    fn grant(mut state: Locked<'_, T>) {
         let sender = state.grant_sender();
         let receiver = state.grant_receiver();
         let mut rest = Vec::new();
         if state.has_ended() {
             state.grant_all_receivers(&mut rest);
         }
+        state.note_senders();
         state.allow_short();
         drop(state);
         // Outside of the lock: a waker is code of the caller, and a woken task may run at once.
@@ -127,7 +147,7 @@ impl<T> Shared<T> {
     #[allow(clippy::inline_always)]
     pub(crate) fn carry_out(
         &self,
-        mut state: Guard<'_, State<T>>,
+        mut state: Locked<'_, T>,
         plan: Plan,
         item: T,
         about: &About,
@@ -154,7 +174,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     fn carry_out_rest(
         &self,
-        mut state: Guard<'_, State<T>>,
+        mut state: Locked<'_, T>,
         plan: Plan,
         item: T,
         about: &About,
@@ -179,7 +199,7 @@ impl<T> Shared<T> {
     #[inline(never)]
     pub(crate) fn take_unexpired<R>(
         &self,
-        mut state: Guard<'_, State<T>>,
+        mut state: Locked<'_, T>,
         take: impl FnOnce(&mut State<T>) -> R,
     ) -> R {
         let expired = state.expired();

@@ -6,12 +6,12 @@ use plimsoll_core::policy::{Asked, Ticket};
 
 use super::{
     error::SendError,
-    lock::Guard,
+    locked::Locked,
     outcome::Sent,
     plan::{About, Plan},
     policy::QueuePolicy,
     shared::Shared,
-    state::{State, Want},
+    state::Want,
 };
 
 impl<T> Shared<T> {
@@ -68,7 +68,7 @@ impl<T> Shared<T> {
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
         clone: &mut Option<Waker>,
-    ) -> Poll<(Guard<'_, State<T>>, bool)> {
+    ) -> Poll<(Locked<'_, T>, bool)> {
         loop {
             let mut state = self.lock();
             let Some(waiter) = *ticket else {
@@ -100,7 +100,7 @@ impl<T> Shared<T> {
     /// Queues a sender, if a clone of its waker was already made. If not, makes the clone without
     /// the lock, and returns `false`: there may be room meanwhile.
     pub(crate) fn enqueue(
-        mut state: Guard<'_, State<T>>,
+        mut state: Locked<'_, T>,
         bytes: usize,
         ticket: &mut Option<Ticket>,
         cx: &mut Context<'_>,
@@ -118,6 +118,7 @@ impl<T> Shared<T> {
         *ticket = Some(waiter);
         // The clone is stored, and no other waker was.
         _ = state.senders.ask(waiter, cx.waker(), clone);
+        state.note_senders();
         true
     }
 

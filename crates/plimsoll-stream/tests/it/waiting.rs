@@ -266,6 +266,58 @@ async fn many_producers_and_consumers_move_each_item_once() {
     assert_eq!(queue.counters().received(), 4 * EACH);
 }
 
+#[tokio::test]
+async fn each_receive_beside_a_batch_grants_one_sender_that_waits() {
+    let queue = queue(3, QueuePolicy::BLOCK);
+    for n in 0..3 {
+        queue.try_send(n).unwrap();
+    }
+    // The receiver has taken a batch of three, and 1 and 2 are still in it.
+    assert_eq!(queue.try_recv(), Some(0));
+    queue.try_send(3).unwrap();
+    let mut senders = [4, 5, 6].map(|n| Task::new(queue.send(n)));
+    assert!(senders.iter_mut().all(|sender| sender.poll().is_pending()));
+    let woken = |senders: &[Task<_>; 3]| senders.each_ref().map(Task::woken);
+    assert_eq!(queue.try_recv(), Some(1));
+    assert_eq!(woken(&senders), [1, 0, 0]);
+    assert!(senders[0].poll().is_ready());
+    assert_eq!(woken(&senders), [1, 0, 0], "there is no more room");
+    let mut items = Vec::new();
+    assert_eq!(queue.recv_many(&mut items, 1).await, 1);
+    assert_eq!((items, woken(&senders)), (vec![2], [1, 1, 0]));
+    assert!(senders[1].poll().is_ready());
+    assert_eq!(queue.try_recv(), Some(3));
+    assert_eq!(woken(&senders), [1, 1, 1]);
+    assert!(senders[2].poll().is_ready());
+    assert_eq!(queue.drain(), [4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_sender_that_leaves_beside_a_batch_passes_its_room_on() {
+    let queue = queue(2, QueuePolicy::BLOCK);
+    queue.try_send(0).unwrap();
+    queue.try_send(1).unwrap();
+    assert_eq!(queue.try_recv(), Some(0));
+    queue.try_send(2).unwrap();
+    let [mut first, mut second] = [3, 4].map(|n| Task::new(queue.send(n)));
+    assert!(first.poll().is_pending() && second.poll().is_pending());
+    assert_eq!(queue.try_recv(), Some(1));
+    assert_eq!((first.woken(), second.woken()), (1, 0));
+    drop(first);
+    assert_eq!(second.woken(), 1);
+    assert!(second.poll().is_ready());
+    assert_eq!(queue.drain(), [2, 4]);
+}
+
+#[tokio::test]
+async fn an_item_is_described_when_its_send_is_polled() {
+    let queue = BoundedQueue::builder(2)
+        .max_bytes_by(10, |_: &u32| panic!("asked about an item that is not sent"))
+        .build()
+        .unwrap();
+    drop(queue.send(1));
+}
+
 /// Counts what a receiver that never waits takes before another task runs.
 async fn taken_at_once<F>(receive: impl Fn(BoundedQueue<u32>) -> F + Send + 'static) -> u64
 where
