@@ -29,7 +29,7 @@ pin_project! {
     pub struct SendItem<'a, T> {
         shared: &'a Shared<T>,
         item: Option<T>,
-        // `None` in a queue without functions that describe items.
+        // `None` before the first poll, and in a queue without functions that describe items.
         about: Option<About>,
         ticket: Option<Ticket>,
         #[pin]
@@ -52,10 +52,7 @@ impl<'a, T> SendItem<'a, T> {
     pub(crate) fn new(shared: &'a Shared<T>, item: T) -> Self {
         Self {
             shared,
-            about: shared
-                .functions
-                .describes()
-                .then(|| shared.functions.about(&item)),
+            about: None,
             item: Some(item),
             ticket: None,
             timer: None,
@@ -74,6 +71,9 @@ impl<'a, T> Future for SendItem<'a, T> {
         let this = self.as_mut().project();
         if this.ticket.is_none() {
             let shared: &'a Shared<T> = this.shared;
+            if shared.functions.describes() {
+                *this.about = this.item.as_ref().map(|item| shared.functions.about(item));
+            }
             let state = shared.lock_short();
             if state.may_send_short() {
                 if let Some(item) = this.item.take() {
