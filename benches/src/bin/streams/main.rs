@@ -39,7 +39,7 @@ struct Size {
 }
 
 const FULL: Size = Size {
-    rounds: 7,
+    rounds: 21,
     items: 400_000,
     calls: 200_000,
     cancelled: 20_000,
@@ -89,10 +89,10 @@ fn run() -> Result<(), String> {
     rows.retain(|row| selected(&row.case, &row.contender));
     let mut singles = single::all();
     singles.retain(|one| selected(one.case, one.contender));
-    single::race(&mut singles, 3 * size.rounds, size.calls);
+    single::race(&mut singles, size.rounds, size.calls);
     let singles = singles.iter();
     rows.extend(singles.map(|one| Row::new(one.case, one.contender, one.ns, None)));
-    rows.extend(hub::race(3 * size.rounds, selected)?);
+    rows.extend(hub::race(size.rounds, selected)?);
     report::print(&rows);
     report::print_bars(&rows, hub::idle_subscriber_bytes());
     match json {
