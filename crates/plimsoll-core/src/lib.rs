@@ -133,7 +133,7 @@ pub use self::{
         labelled,
     },
     load::{InvalidRates, LoadSignal, Rates, Worst},
-    observe::{Observe, Rejected, RequestHead},
+    observe::{Observe, OnWaitEnd, Rejected, RequestHead, WaitEnd},
     outcome::{Class, Outcome},
     policy::{
         Choose, InvalidKeyed, InvalidShadow, Keyed, KeyedHandle, Policy, Shadow, ShadowHandle, When,

@@ -37,6 +37,15 @@ pub trait Observe: Send + Sync {
         None
     }
 
+    /// A request was queued. What is returned is called once, when its wait ends, before the event of
+    /// that end: such as what ends a span.
+    ///
+    /// Requests that are admitted at once are not reported here.
+    fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
+        _ = gate;
+        None
+    }
+
     /// A request was rejected.
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         _ = (gate, rejected);
@@ -64,6 +73,21 @@ pub trait Observe: Send + Sync {
     fn missing_key(&self, gate: &str) {
         _ = gate;
     }
+}
+
+/// Receives the end of one request's wait in the queue of a gate, and how long it was.
+pub type OnWaitEnd = Box<dyn FnOnce(WaitEnd, Duration) + Send>;
+
+/// How the wait of a request in the queue of a gate ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitEnd {
+    /// The request was admitted.
+    Admitted,
+    /// The policy rejected it.
+    Rejected,
+    /// Its caller left, or the inner service failed before it could run.
+    Abandoned,
 }
 
 /// A rejection and the request that was rejected.
@@ -117,6 +141,9 @@ impl<O: Observe + ?Sized> Observe for Arc<O> {
     }
     fn recorder(&self) -> Option<Arc<Recorder>> {
         (**self).recorder()
+    }
+    fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
+        (**self).queued(gate)
     }
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         (**self).rejected(gate, rejected);

@@ -1,25 +1,21 @@
 //! Spans of `tracing` for waits in the queue of a gate.
 
-use std::time::Duration;
-
-use plimsoll_core::Observe;
+use plimsoll_core::{Observe, OnWaitEnd, WaitEnd};
+use tracing::field::Empty;
 
 use crate::trace::TARGET;
 
-/// Reports each wait in the queue of a gate to `tracing`, inside of the request's span.
+/// Makes a span of `tracing` for each wait in the queue of a gate.
 ///
-/// When a wait ends, a span `queue wait` with an event in it is made at level `DEBUG`, target
-/// `plimsoll`, as a child of the current span. The fields:
+/// The span `queue wait`, at level `DEBUG` and with target `plimsoll`, is a child of the span in which
+/// the gate was called. It opens when the request is queued and closes when its wait ends, after an
+/// event in it. The fields:
 ///
 /// | field | value |
 /// |---|---|
 /// | `plimsoll.gate` | the [name](plimsoll_core::GateBuilder::name) of the gate |
-/// | `plimsoll.wait` | the wait in seconds |
-/// | `plimsoll.outcome` | `admitted`, or `abandoned` when the caller left |
-///
-/// The span is made after the wait, so its own duration is not the wait: core has no dependency on
-/// `tracing` events, and a gate reports a wait when it ends. A wait that ended in a rejection
-/// has no span.
+/// | `plimsoll.wait` | the wait in seconds, recorded at its end |
+/// | `plimsoll.outcome` | `admitted`, `rejected`, or `abandoned` when the caller left; at the end |
 ///
 /// It runs on the path of requests that were queued, and of no others; a subscriber that panics
 /// there is contained by the gate, and one that blocks delays that request. Nothing is made unless a
@@ -45,26 +41,29 @@ impl Observe for WaitSpans {
         false
     }
 
-    fn admitted(&self, gate: &str, waited: Duration) {
-        // Zero means that the request was not queued.
-        if !waited.is_zero() {
-            report(gate, waited, "admitted");
+    fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
+        let span = tracing::debug_span!(
+            target: TARGET,
+            "queue wait",
+            plimsoll.gate = gate,
+            plimsoll.wait = Empty,
+            plimsoll.outcome = Empty,
+        );
+        if span.is_disabled() {
+            return None;
         }
-    }
-
-    fn abandoned(&self, gate: &str, waited: Duration) {
-        report(gate, waited, "abandoned");
+        Some(Box::new(move |end, waited| {
+            span.record("plimsoll.wait", waited.as_secs_f64());
+            span.record("plimsoll.outcome", outcome(end));
+            span.in_scope(|| tracing::debug!(target: TARGET, "the request left the queue"));
+        }))
     }
 }
 
-#[cold]
-fn report(gate: &str, waited: Duration, outcome: &'static str) {
-    let span = tracing::debug_span!(
-        target: TARGET,
-        "queue wait",
-        plimsoll.gate = gate,
-        plimsoll.wait = waited.as_secs_f64(),
-        plimsoll.outcome = outcome,
-    );
-    span.in_scope(|| tracing::debug!(target: TARGET, "the request left the queue"));
+fn outcome(end: WaitEnd) -> &'static str {
+    match end {
+        WaitEnd::Admitted => "admitted",
+        WaitEnd::Rejected => "rejected",
+        _ => "abandoned",
+    }
 }

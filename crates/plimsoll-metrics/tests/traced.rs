@@ -6,12 +6,12 @@ use std::{
     convert::Infallible,
     fmt,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -70,7 +70,15 @@ impl Subscriber for Lines {
         self.add(line.0);
         span::Id::from_u64(1 + self.spans.fetch_add(1, Relaxed))
     }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record(&self, _: &span::Id, of: &span::Record<'_>) {
+        let mut line = Line("recorded".into());
+        of.record(&mut line);
+        self.add(line.0);
+    }
+    fn try_close(&self, _: span::Id) -> bool {
+        self.written.lock().unwrap().push("closed".into());
+        true
+    }
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(event.metadata().level().to_string());
@@ -210,7 +218,7 @@ fn law_10_a_subscriber_that_panics_stops_neither_the_watcher_nor_a_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_in_the_queue_is_a_span_with_its_time() {
+async fn each_wait_in_the_queue_is_a_span() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let layer = GateLayer::builder(Queue)
@@ -226,16 +234,25 @@ async fn each_wait_in_the_queue_is_a_span_with_its_time() {
     };
     _ = ask(0).await.unwrap();
     assert!(lines.take().is_empty(), "it was not queued");
-    _ = ask(250).await.unwrap();
+    let mut queued = pin!(ask(250));
+    assert!(futures_util::poll!(queued.as_mut()).is_pending());
+    let opened = r#"span queue wait plimsoll.gate="ads""#;
+    assert_eq!(lines.take(), [opened], "it is open while the request waits");
+    assert_eq!(queued.await.unwrap().status(), 200);
+    let ended = |wait: &str, outcome: &str| {
+        [
+            format!("recorded plimsoll.wait={wait}"),
+            format!("recorded plimsoll.outcome={outcome:?}"),
+            "DEBUG message=the request left the queue".into(),
+            "closed".into(),
+        ]
+    };
+    assert_eq!(lines.take(), ended("0.25", "admitted"));
+    assert_eq!(ask(TOO_LONG).await.unwrap().status(), 503);
+    assert_eq!(lines.take()[1..], ended("0.3", "rejected"));
     let abandoned = tokio::time::timeout(Duration::from_millis(100), ask(250)).await;
     assert!(abandoned.is_err());
-    let expected = [
-        "span queue wait plimsoll.gate=\"ads\" plimsoll.wait=0.25 plimsoll.outcome=\"admitted\"",
-        "DEBUG message=the request left the queue",
-        "span queue wait plimsoll.gate=\"ads\" plimsoll.wait=0.1 plimsoll.outcome=\"abandoned\"",
-        "DEBUG message=the request left the queue",
-    ];
-    assert_eq!(lines.take(), expected);
+    assert_eq!(lines.take()[1..], ended("0.1", "abandoned"));
 
     lines.panics.store(true, Relaxed);
     assert_eq!(
@@ -252,12 +269,15 @@ async fn nothing_is_made_unless_a_subscriber_listens() {
         ..Lines::default()
     };
     let _guard = tracing::subscriber::set_default(lines.clone());
-    WaitSpans.admitted("ads", Duration::from_secs(1));
+    assert!(WaitSpans.queued("ads").is_none());
     let (metrics, handle) = watched();
     handle.report(&Change::new(&STATE, 0.0, 1.0, "test"));
     metrics.watcher().step(Instant::now());
     assert!(lines.take().is_empty() && lines.spans.load(Relaxed) == 0);
 }
+
+/// The wait after which a request is rejected, in milliseconds.
+const TOO_LONG: u64 = 300;
 
 /// Queues each request for the time that it states.
 struct Queue;
@@ -277,11 +297,16 @@ impl Policy<Request<Duration>> for Queue {
     fn poll_wait(
         &self,
         mut wait: Pin<&mut Self::Wait>,
-        _: &mut Request<Duration>,
+        req: &mut Request<Duration>,
         _: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Rejection>> {
-        wait.as_mut().as_mut().poll(cx).map(Ok)
+        ready!(wait.as_mut().as_mut().poll(cx));
+        Poll::Ready(if req.body().as_millis() == u128::from(TOO_LONG) {
+            Err(Rejection::new("test", Kind::Full))
+        } else {
+            Ok(())
+        })
     }
 
     fn abandon(&self, _: Pin<&mut Self::Wait>, _: Instant) {}

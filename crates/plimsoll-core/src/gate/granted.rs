@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{Held, Shared};
-use crate::{Policy, panics};
+use super::{Held, Shared, end_wait};
+use crate::{OnWaitEnd, Policy, WaitEnd, panics};
 
 /// A permit granted to a queued request. Dropping it before [`start`](Self::start) revokes the
 /// permit: the request never ran.
@@ -17,15 +17,22 @@ pub(super) struct Granted<P: Policy<Req>, T, Req> {
     /// `None` once the call has started.
     permit: Option<P::Permit>,
     queued: Instant,
+    on_end: Option<OnWaitEnd>,
 }
 
 impl<P: Policy<Req>, T, Req> Granted<P, T, Req> {
     /// The permit of a request that was queued at `queued`.
-    pub(super) fn new(shared: Arc<Shared<P, T>>, permit: P::Permit, queued: Instant) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<P, T>>,
+        permit: P::Permit,
+        queued: Instant,
+        on_end: Option<OnWaitEnd>,
+    ) -> Self {
         Self {
             shared,
             permit: Some(permit),
             queued,
+            on_end,
         }
     }
 
@@ -33,6 +40,7 @@ impl<P: Policy<Req>, T, Req> Granted<P, T, Req> {
     pub(super) fn start(&mut self, now: Instant) -> Option<Held<P, T, Req>> {
         let permit = self.permit.take()?;
         let waited = now.saturating_duration_since(self.queued);
+        end_wait(self.on_end.take(), WaitEnd::Admitted, waited);
         let held = Held::waited(Arc::clone(&self.shared), permit, now, waited);
         (self.shared.observer).notify(|gate, observer| observer.admitted(gate, waited));
         Some(held)
@@ -47,6 +55,7 @@ impl<P: Policy<Req>, T, Req> Drop for Granted<P, T, Req> {
         panics::in_drop(|| {
             let now = Instant::now();
             let waited = now.saturating_duration_since(self.queued);
+            end_wait(self.on_end.take(), WaitEnd::Abandoned, waited);
             (self.shared.observer).notify(|gate, observer| observer.abandoned(gate, waited));
             self.shared.policy.revoke(permit, self.queued, now);
         });

@@ -19,7 +19,9 @@ pub use self::{
 
 use std::time::Duration;
 
-use crate::{End, Observe, Outcome, Rejected, key::noted, panics, recorder::Owned};
+use crate::{
+    End, Observe, OnWaitEnd, Outcome, Rejected, WaitEnd, key::noted, panics, recorder::Owned,
+};
 
 /// State shared by a layer, its services and every permit in flight.
 #[derive(Debug)]
@@ -82,6 +84,15 @@ impl Observer {
         }
     }
 
+    /// Reports that a request was queued, and returns what the observers wait for.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn queued(&self) -> Option<OnWaitEnd> {
+        let mut on_end = None;
+        self.notify(|gate, observer| on_end = observer.queued(gate));
+        on_end
+    }
+
     /// Reports an admission without a wait, and before it a request without a key.
     ///
     /// Performance: the rest is out of line, so that counting is all that the usual request does
@@ -138,6 +149,15 @@ impl Observer {
     }
 }
 
+/// Calls what [`Observer::queued`] has returned.
+#[cold]
+#[inline(never)]
+fn end_wait(on_end: Option<OnWaitEnd>, end: WaitEnd, waited: Duration) {
+    if let Some(on_end) = on_end {
+        panics::contain(|| on_end(end, waited));
+    }
+}
+
 /// Two observers as one. A panic of the first does not hide the event from the second.
 struct Both(Box<dyn Observe>, Box<dyn Observe>);
 
@@ -145,6 +165,17 @@ impl Observe for Both {
     fn admitted(&self, gate: &str, waited: Duration) {
         panics::contain(|| self.0.admitted(gate, waited));
         self.1.admitted(gate, waited);
+    }
+    fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
+        let mut first = None;
+        panics::contain(|| first = self.0.queued(gate));
+        match (first, self.1.queued(gate)) {
+            (Some(first), Some(second)) => Some(Box::new(|end, waited| {
+                panics::contain(|| first(end, waited));
+                second(end, waited);
+            })),
+            (first, second) => first.or(second),
+        }
     }
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         panics::contain(|| self.0.rejected(gate, rejected));

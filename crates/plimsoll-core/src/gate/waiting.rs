@@ -13,9 +13,10 @@ use tower_service::Service;
 use super::{
     Held, Hold as _, Shared,
     answer::{AnswerOf, polled_again},
+    end_wait,
     granted::Granted,
 };
-use crate::{Policy, Protocol, panics, protocol::Answer};
+use crate::{OnWaitEnd, Policy, Protocol, WaitEnd, panics, protocol::Answer};
 
 /// The result of a wait.
 pub(super) enum Waited<S, P, T, Req>
@@ -49,10 +50,11 @@ pin_project! {
     {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let StageProj::Queued { wait } = this.stage.project() {
+            if let StageProj::Queued { wait, on_end } = this.stage.project() {
                 let now = Instant::now();
                 let waited = now.saturating_duration_since(*this.queued);
                 let shared = this.shared;
+                end_wait(on_end.take(), WaitEnd::Abandoned, waited);
                 shared.observer.notify(|gate, observer| observer.abandoned(gate, waited));
                 panics::in_drop(|| shared.policy.abandon(wait, now));
             }
@@ -67,7 +69,7 @@ pin_project! {
         P: Policy<Req>,
     {
         // In the policy's queue.
-        Queued { #[pin] wait: P::Wait },
+        Queued { #[pin] wait: P::Wait, on_end: Option<OnWaitEnd> },
         // Granted, and the inner service is not ready yet. Dropping it here revokes the permit.
         Granted { granted: Granted<P, T, Req> },
         // Rejected, or the inner service was called.
@@ -86,12 +88,13 @@ where
         wait: P::Wait,
         queued: Instant,
     ) -> Self {
+        let on_end = shared.observer.queued();
         Self {
             shared,
             inner,
             req: Some(req),
             queued,
-            stage: Stage::Queued { wait },
+            stage: Stage::Queued { wait, on_end },
         }
     }
 }
@@ -111,16 +114,18 @@ where
                 polled_again()
             };
             match this.stage.as_mut().project() {
-                StageProj::Queued { wait } => {
-                    let granted =
-                        ready!(this.shared.policy.poll_wait(wait, req, Instant::now(), cx));
-                    match granted {
+                StageProj::Queued { wait, on_end } => {
+                    let now = Instant::now();
+                    match ready!(this.shared.policy.poll_wait(wait, req, now, cx)) {
                         Ok(permit) => {
                             let shared = Arc::clone(this.shared);
-                            let granted = Granted::new(shared, permit, *this.queued);
+                            let on_end = on_end.take();
+                            let granted = Granted::new(shared, permit, *this.queued, on_end);
                             this.stage.set(Stage::Granted { granted });
                         }
                         Err(rejection) => {
+                            let waited = now.saturating_duration_since(*this.queued);
+                            end_wait(on_end.take(), WaitEnd::Rejected, waited);
                             this.stage.set(Stage::Over);
                             let answer = this.shared.reject::<S, Req>(req, &rejection);
                             return Poll::Ready(Waited::Answer(answer));

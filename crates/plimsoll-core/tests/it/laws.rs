@@ -11,7 +11,7 @@ use std::{
 
 use http_body_util::BodyExt as _;
 use plimsoll_core::{
-    Class, GateLayer, HeaderKey, Keyed, Missing, Observe, Outcome, Rejected, Rejection,
+    Class, GateLayer, HeaderKey, Keyed, Missing, Observe, OnWaitEnd, Outcome, Rejected, Rejection,
     test_kit::{Audited, Contract, RejectAll, Script, Scripted},
 };
 use tower::{Layer as _, Service as _, ServiceExt as _};
@@ -286,6 +286,9 @@ impl Observe for Broken {
     fn admitted(&self, _: &str, _: Duration) {
         panic!("telemetry is down");
     }
+    fn queued(&self, _: &str) -> Option<OnWaitEnd> {
+        Some(Box::new(|_, _| panic!("telemetry is down")))
+    }
     fn rejected(&self, _: &str, _: &Rejected<'_>) {
         panic!("telemetry is down");
     }
@@ -299,7 +302,7 @@ impl Observe for Broken {
 
 /// Records every event.
 #[derive(Default)]
-struct Events(std::sync::Mutex<Vec<String>>);
+struct Events(Arc<std::sync::Mutex<Vec<String>>>);
 
 impl Events {
     fn add(&self, event: String) {
@@ -313,6 +316,13 @@ impl Events {
 impl Observe for Events {
     fn admitted(&self, gate: &str, waited: Duration) {
         self.add(format!("{gate}: admitted after {waited:?}"));
+    }
+    fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
+        self.add(format!("{gate}: queued"));
+        let (events, gate) = (Self(Arc::clone(&self.0)), gate.to_owned());
+        Some(Box::new(move |end, waited| {
+            events.add(format!("{gate}: {end:?} after a wait of {waited:?}"));
+        }))
     }
     fn rejected(&self, gate: &str, rejected: &Rejected<'_>) {
         let uri = rejected.request.map(|head| head.uri.to_string());
@@ -354,10 +364,47 @@ async fn law_10_an_observer_gets_each_event_once() {
     assert_eq!(
         events.take(),
         [
+            "edge: queued",
+            "edge: Abandoned after a wait of 1s",
             "edge: abandoned after 1s",
+            "edge: queued",
+            "edge: Admitted after a wait of 0ns",
             "edge: admitted after 0ns",
             "edge: Success",
+            "edge: queued",
+            "edge: Rejected after a wait of 0ns",
             "edge: Some(\"/\") rejected by door: full"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_10_each_wait_has_one_end_for_each_observer() {
+    let (first, last) = (Arc::new(Events::default()), Arc::new(Events::default()));
+    for (end, status) in [(Door::open as fn(&Door), 200), (Door::shut_for_good, 503)] {
+        let layer = GateLayer::builder(Door::default())
+            .observe(Arc::clone(&first))
+            .observe(Broken)
+            .observe(Arc::clone(&last))
+            .build();
+        let mut call = Box::pin(send(&layer, Script::Body));
+        assert!(futures_util::poll!(&mut call).is_pending());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        end(layer.policy());
+        assert_eq!(call.await.unwrap().status(), status);
+    }
+    let seen = first.take();
+    assert_eq!(seen, last.take());
+    assert_eq!(
+        seen,
+        [
+            "gate: queued",
+            "gate: Admitted after a wait of 2s",
+            "gate: admitted after 2s",
+            "gate: Success",
+            "gate: queued",
+            "gate: Rejected after a wait of 2s",
+            "gate: Some(\"/\") rejected by door: full",
         ]
     );
 }
