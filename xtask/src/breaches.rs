@@ -227,6 +227,15 @@ const BREACHES: &[Breach] = &[
     },
     Breach {
         law: "05",
+        what: "a receive from a batch wakes no sender",
+        file: "crates/plimsoll-stream/src/queue/from_batch.rs",
+        find: "if taken.owes_grant {",
+        replace: "if false {",
+        package: "plimsoll-stream",
+        test: "each_receive_beside_a_batch",
+    },
+    Breach {
+        law: "05",
         what: "a short send wakes no receiver",
         file: "crates/plimsoll-stream/src/queue/short.rs",
         find: "if self.may_grant() || !self.ring.is_plain() {",
