@@ -71,7 +71,8 @@ impl<T> Shared<T> {
     fn next_batch(&self, items: &mut Slots<T>) -> Result<T, Guard<'_, State<T>>> {
         let mut state = self.lock_short();
         state.batched = 0;
-        if state.may_batch {
+        // An empty ring keeps its memory.
+        if state.may_batch && state.ring.len() > 0 {
             state.ring.exchange(items);
             if let Some(first) = items.pop_front().flatten() {
                 state.batched = items.len();
