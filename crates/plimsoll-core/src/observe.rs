@@ -37,10 +37,10 @@ pub trait Observe: Send + Sync {
         None
     }
 
-    /// A request was queued. What is returned is called once, when its wait ends, before the event of
-    /// that end: such as what ends a span.
+    /// A request was queued. The function that is returned is called once, when the wait ends, before
+    /// the event of that end. It can own a span, for example.
     ///
-    /// Requests that are admitted at once are not reported here.
+    /// Not called for requests that are admitted or rejected at once.
     fn queued(&self, gate: &str) -> Option<OnWaitEnd> {
         _ = gate;
         None

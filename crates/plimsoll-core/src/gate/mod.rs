@@ -84,7 +84,7 @@ impl Observer {
         }
     }
 
-    /// Reports that a request was queued, and returns what the observers wait for.
+    /// Reports that a request was queued. Returns what to call when its wait ends.
     #[cold]
     #[inline(never)]
     pub(crate) fn queued(&self) -> Option<OnWaitEnd> {
