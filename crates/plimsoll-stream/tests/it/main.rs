@@ -14,6 +14,7 @@ mod interleavings;
 mod laws;
 #[cfg(feature = "listener")]
 mod listener;
+mod many_tasks;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod model;

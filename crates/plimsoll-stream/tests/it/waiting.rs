@@ -4,7 +4,7 @@ use std::{future::Future, task::Poll, time::Duration};
 
 use futures_util::StreamExt;
 use plimsoll_stream::{BoundedQueue, QueuePolicy, ReserveError, SendError};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{Task, queue};
 
@@ -217,53 +217,6 @@ async fn a_heavy_item_is_not_overtaken_by_light_ones() {
     assert!(matches!(queue.try_send("d"), Err(SendError::Full("d"))));
     queue.try_recv().unwrap();
     assert!(heavy.poll().is_ready());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_producers_and_consumers_move_each_item_once() {
-    const EACH: u64 = 5_000;
-    let queue = queue(16, QueuePolicy::BLOCK);
-    let producers: Vec<_> = (0..4)
-        .map(|producer| {
-            let queue = queue.clone();
-            tokio::spawn(async move {
-                for n in 0..EACH {
-                    queue.send(producer * EACH + n).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    let consumers: Vec<_> = (0..3)
-        .map(|_| {
-            let queue = queue.clone();
-            tokio::spawn(async move {
-                let mut all = Vec::new();
-                while let Some(item) = queue.recv().await {
-                    all.push(item);
-                }
-                all
-            })
-        })
-        .collect();
-    for producer in producers {
-        timeout(Duration::from_secs(60), producer)
-            .await
-            .expect("no send hangs")
-            .unwrap();
-    }
-    queue.close();
-    let mut all = Vec::new();
-    for consumer in consumers {
-        all.extend(
-            timeout(Duration::from_secs(60), consumer)
-                .await
-                .expect("ends")
-                .unwrap(),
-        );
-    }
-    all.sort_unstable();
-    assert!(all.into_iter().eq(0..4 * EACH));
-    assert_eq!(queue.counters().received(), 4 * EACH);
 }
 
 #[tokio::test]
