@@ -38,12 +38,18 @@ const PAUSES: u32 = 64;
 /// A holder that waits for a processor gets one of those that are yielded. More yields delay only
 /// the sleep below. `a_suspended_holder_is_waited_for` fails if the wait ends without the lock.
 const YIELDS: u32 = 64;
-/// The sleep between two looks, for a holder that no yield lets run, such as one of lower
-/// real-time priority.
+/// The first sleep between two looks, for a holder that no yield lets run, such as one of lower
+/// real-time priority. Each is twice as long as the last.
 ///
 /// Much longer than a switch of threads, and a delay that the suspended holder has caused
 /// already. The test above fails if the sleep has no end.
 const SLEEP: Duration = Duration::from_micros(50);
+/// The longest sleep between two looks.
+///
+/// A thread that looks every millisecond uses a hundredth of a processor.
+/// `law_05_a_thread_that_waits_for_the_lock_sleeps` fails where wake-ups are slow if all sleeps are
+/// as short as the first.
+const LONGEST_SLEEP: Duration = Duration::from_millis(1);
 
 pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
 
@@ -51,10 +57,10 @@ pub(crate) type Guard<'a, T> = SpinMutexGuard<'a, T>;
 #[repr(C)]
 pub(crate) struct Lock<T> {
     value: SpinMutex<T>,
-    /// Held by the one thread that yields.
+    /// Held by the one thread that yields and sleeps between looks.
     first: Mutex<()>,
-    /// Notified by nothing: it is for sleeps.
-    sleep: Condvar,
+    /// For the sleeps of that thread: nothing notifies it.
+    sleep: (Mutex<()>, Condvar),
 }
 
 impl<T> Lock<T> {
@@ -62,7 +68,7 @@ impl<T> Lock<T> {
         Self {
             value: SpinMutex::new(value),
             first: Mutex::new(()),
-            sleep: Condvar::new(),
+            sleep: (Mutex::new(()), Condvar::new()),
         }
     }
 
@@ -86,8 +92,8 @@ impl<T> Lock<T> {
                 return guard;
             }
         }
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut yields = 0;
+        let _first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut yields, mut sleep) = (0, SLEEP);
         loop {
             if let Some(guard) = self.look() {
                 return guard;
@@ -96,8 +102,10 @@ impl<T> Lock<T> {
                 yields += 1;
                 thread::yield_now();
             } else {
-                let slept = self.sleep.wait_timeout(first, SLEEP);
-                first = slept.unwrap_or_else(PoisonError::into_inner).0;
+                let (mutex, condvar) = &self.sleep;
+                let asleep = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(condvar.wait_timeout(asleep, sleep));
+                sleep = LONGEST_SLEEP.min(2 * sleep);
             }
         }
     }
@@ -163,7 +171,7 @@ mod tests {
             drop(held);
             threads.map(|thread| thread.join().unwrap())
         });
-        // One of them sleeps for most of the time, and the other for all of it.
+        // One of them sleeps for nearly all of the time, and the other for all of it.
         let used: Duration = waiting.iter().sum();
         assert!(used < HELD / 3, "{waiting:?} on a processor");
     }
