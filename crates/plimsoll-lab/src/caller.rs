@@ -19,9 +19,11 @@ use crate::{
     arrival::Gaps,
     backend::{Job, Req, Res, Served},
     contender::{Refused, Stack},
+    fits::Alone,
     law::{Law, exponential},
     measure::{self, End, Whose},
     scenario::Caller,
+    schedule::Schedule,
     world::{self, Nanos, SECOND},
 };
 
@@ -35,6 +37,12 @@ pub(crate) struct Plan {
     /// Mean work of a request, in nanoseconds.
     pub(crate) mean: f64,
     pub(crate) law: Law,
+    /// The speed of the server.
+    pub(crate) speed: Schedule,
+    /// The work of a request at all stations, as a share of its work.
+    pub(crate) share: f64,
+    /// Whether the server continues with a request whose call is dropped.
+    pub(crate) goes_on: bool,
     /// How long an answer is of use.
     pub(crate) deadline: Nanos,
     /// Whether requests carry the deadline.
@@ -56,6 +64,25 @@ impl Key {
     /// The kind of the caller.
     pub(crate) fn kind(self) -> u32 {
         self.0 / OF_A_KIND
+    }
+}
+
+impl Plan {
+    /// A request with this work, as it would be on an idle server now.
+    fn alone(&self, work: f64) -> Alone {
+        let caller = &self.caller;
+        let now = world::now();
+        let timeout = caller.timeout_seconds.filter(|_| caller.hangs_up);
+        let of_use = timeout.map_or(f64::INFINITY, |seconds| seconds * SECOND);
+        let done = self.speed.done_at(now, work * self.share);
+        let one_call = caller.calls == 1 && caller.attempts == 1;
+        Alone {
+            work,
+            // Of several calls, it is not known which were in time.
+            takes: if one_call { (done - now) as f64 } else { 0.0 },
+            of_use: of_use.min(self.deadline as f64),
+            stops: timeout.is_some() && !self.goes_on,
+        }
     }
 }
 
@@ -149,7 +176,7 @@ impl Task {
             drawn,
             status: self.status(),
         };
-        measure::come(world::now(), job.work);
+        measure::come(self.whose, world::now(), &plan.alone(job.work));
         let end = self.begun + plan.deadline;
         let mut backoff = caller.backoff_seconds;
         for attempt in 1.. {

@@ -12,6 +12,7 @@ mod caller;
 mod check;
 mod clock;
 mod contender;
+mod fits;
 mod law;
 mod library;
 mod measure;

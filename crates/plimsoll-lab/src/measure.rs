@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use crate::{
+    fits::{Alone, Fits},
     oracle::Oracle,
     world::{Nanos, SECOND},
 };
@@ -38,6 +39,8 @@ pub(crate) struct Ledger {
     pub(crate) answered: Vec<f64>,
     /// Work of tasks that began, by time.
     pub(crate) offered: Vec<f64>,
+    /// Which of the requests could be answered in time.
+    pub(crate) fits: Fits,
     /// Latencies of all answers, late ones included, in seconds.
     latencies: Vec<f32>,
     /// The limit at the beginning of each bin, if there is one.
@@ -91,6 +94,7 @@ pub(crate) fn open(
             .collect(),
         answered: vec![0.0; bins],
         offered: vec![0.0; bins],
+        fits: Fits::new(kinds.len(), bins),
         oracle,
         ..Ledger::default()
     });
@@ -128,13 +132,14 @@ pub(crate) fn end(whose: Whose, begun: Nanos, ended: Nanos, end: End) {
     });
 }
 
-/// A request arrives, rejected later or not; `work` is its run time on a worker, in nanoseconds.
-pub(crate) fn come(at: Nanos, work: f64) {
+/// A request arrives, rejected later or not.
+pub(crate) fn come(whose: Whose, at: Nanos, alone: &Alone) {
     LEDGER.with_borrow_mut(|ledger| {
+        ledger.fits.add(whose.kind, bin(at), alone);
         if let Some(oracle) = &mut ledger.oracle
             && at >= ledger.from
         {
-            oracle.offer(at as f64, work);
+            oracle.offer(at as f64, alone.work);
         }
     });
 }
@@ -223,7 +228,11 @@ fn sum<'a>(tallies: impl IntoIterator<Item = &'a Tally>) -> Tally {
 }
 
 fn add(bins: &mut [f64], at: Nanos, work: f64) {
-    if let Some(bin) = bins.get_mut((at as f64 / BIN) as usize) {
+    if let Some(bin) = bins.get_mut(bin(at)) {
         *bin += work;
     }
+}
+
+fn bin(at: Nanos) -> usize {
+    (at as f64 / BIN) as usize
 }

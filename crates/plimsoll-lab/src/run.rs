@@ -10,6 +10,7 @@ use crate::{
     measure::{self, BIN, Ledger},
     point::Point,
     scenario::Caller,
+    schedule::Schedule,
     world::{self, Nanos, SECOND},
 };
 
@@ -44,6 +45,9 @@ pub(crate) fn run(point: &Point<'_>, contender: &Contender, multiple: f64, seed:
                 rate: point.server.capacity() / point.cost() * caller.weight / weights,
                 caller: caller.clone(),
                 mean: point.server.mean_ms * 1e6,
+                speed: Schedule::new(point.steps.iter().filter_map(|s| Some((s.at, s.speed?)))),
+                share: point.server.share(),
+                goes_on: point.server.goes_on,
                 law: point.server.law,
                 deadline: (point.deadline * SECOND) as Nanos,
                 told: point.scenario.told,

@@ -360,6 +360,15 @@ impl Server {
         stated.unwrap_or(least)
     }
 
+    /// The work of a request at all stations, as a share of its work.
+    pub(crate) fn share(&self) -> f64 {
+        let share = |station: &Station| match *station {
+            Station::Workers { share, .. } => share,
+            Station::Crowd { .. } => 1.0,
+        };
+        self.stations.iter().map(share).sum()
+    }
+
     /// Requests in flight when it is just full: the starting point for tuning by hand.
     pub(crate) fn slots(&self) -> f64 {
         self.capacity() * self.mean_ms / 1e3

@@ -1,8 +1,10 @@
 //! The score of a run: goodput over the possible goodput.
 //!
-//! The possible goodput is the smaller of the offered load and the server's capacity. At a load
-//! below the capacity, bursts can make that unreachable: there an [oracle](crate::oracle) computes
-//! the bound.
+//! The possible goodput is the smaller of the offered load and the server's capacity, without requests
+//! that [do not fit](crate::fits) into their deadline. At a load below the capacity, bursts can make
+//! that unreachable: there an [oracle](crate::oracle) computes the bound.
+
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -95,14 +97,29 @@ pub(crate) fn judge(point: &Point<'_>, contender: &str, mut ledger: Ledger) -> R
 /// The work that could have been answered between two times: the offered work, or the server's
 /// capacity.
 fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64) -> f64 {
-    let within = |at: f64| (at.clamp(from, until) / BIN_SECONDS).round() as usize;
     let of = |stretch: &Stretch| {
-        let (first, last) = (within(stretch.from), within(stretch.until));
-        let offered: f64 = ledger.offered[first..last].iter().sum();
-        let seconds = (last - first) as f64 * BIN_SECONDS;
-        offered.min(point.server.capacity() * stretch.capacity * seconds / luck)
+        let bins = bins(stretch, from, until);
+        let offered: f64 = ledger.offered[bins.clone()].iter().sum();
+        let load = |kind: usize| point.callers[kind].weight * point.callers[kind].task();
+        let fits = |kind: usize| load(kind) * ledger.fits.offered(kind, bins.clone());
+        let (kinds, all) = (0..point.callers.len(), 0..point.callers.len());
+        let offered = offered * kinds.map(fits).sum::<f64>() / all.map(load).sum::<f64>();
+        // A policy may prefer the kind of which the most are in time.
+        let shares = (0..point.callers.len()).map(|kind| ledger.fits.capacity(kind, bins.clone()));
+        offered.min(room(point, stretch, &bins, luck) * shares.fold(0.0, f64::max))
     };
     point.stretches.iter().map(of).sum::<f64>().max(1e-9)
+}
+
+/// The bins of a stretch, from a time until another.
+fn bins(stretch: &Stretch, from: f64, until: f64) -> Range<usize> {
+    let within = |at: f64| (at.clamp(from, until) / BIN_SECONDS).round() as usize;
+    within(stretch.from)..within(stretch.until)
+}
+
+/// The work that the server can do in these bins of a stretch.
+fn room(point: &Point<'_>, stretch: &Stretch, bins: &Range<usize>, luck: f64) -> f64 {
+    point.server.capacity() * stretch.capacity * bins.len() as f64 * BIN_SECONDS / luck
 }
 
 /// The share of one kind of callers' tasks that was answered in time, of those that could be.
@@ -110,12 +127,19 @@ fn of_caller(point: &Point<'_>, ledger: &Ledger, name: &str, luck: f64) -> f64 {
     let Some(kind) = point.callers.iter().position(|caller| caller.name == name) else {
         return 0.0;
     };
-    let tally = ledger.kind(kind);
-    let room = point.server.capacity() / luck / point.callers[kind].task();
-    tally.in_time as f64
-        / (tally.offered as f64)
-            .min(room * ledger.tally_seconds())
-            .max(1.0)
+    let (tally, task, fits) = (ledger.kind(kind), point.callers[kind].task(), &ledger.fits);
+    let until = point.warm_up + ledger.tally_seconds();
+    let requests = |stretch: &Stretch| fits.requests(kind, bins(stretch, point.warm_up, until));
+    let all: f64 = point.stretches.iter().map(requests).sum();
+    let of = |stretch: &Stretch| {
+        let bins = bins(stretch, point.warm_up, until);
+        let offered = tally.offered as f64 * requests(stretch) / all.max(1.0);
+        let room = room(point, stretch, &bins, luck) / task;
+        let served = room * fits.capacity(kind, bins.clone());
+        served.min(offered * fits.offered(kind, bins))
+    };
+    let possible: f64 = point.stretches.iter().map(of).sum();
+    tally.in_time as f64 / possible.max(1.0)
 }
 
 /// Answers in time, per caller at most its fair share, over all fair shares.
@@ -123,7 +147,9 @@ fn fair(point: &Point<'_>, ledger: &Ledger, luck: f64) -> f64 {
     let callers: Vec<Tally> = (0..point.callers.len())
         .flat_map(|kind| ledger.callers(kind).to_vec())
         .collect();
-    let room = point.server.capacity() / luck / point.cost() * ledger.tally_seconds();
+    let until = point.warm_up + ledger.tally_seconds();
+    let of = |stretch| room(point, stretch, &bins(stretch, point.warm_up, until), luck);
+    let room = point.stretches.iter().map(of).sum::<f64>() / point.cost();
     let demands: Vec<f64> = callers.iter().map(|tally| tally.offered as f64).collect();
     let level = water_level(&demands, room);
     let (mut got, mut fair) = (0.0, 0.0);
