@@ -55,6 +55,10 @@ pub(super) struct Model {
     pub(super) calibration: f64,
     /// What was measured while every request found a slot, with the fewest in flight.
     rested: Option<Observation>,
+    /// The last window of the startup, until the next shows whether the service was busy in it.
+    growing: Option<Observation>,
+    /// The windows of the startup in which it was not.
+    grown: Option<Observation>,
     /// Probes in a row that agree on the no-load latency.
     pub(super) agreed: u32,
     /// When the next probe is due; `None` before the first.
@@ -77,6 +81,8 @@ impl Model {
             deadline_left: None,
             calibration: 1.0,
             rested: None,
+            growing: None,
+            grown: None,
             agreed: 0,
             next_probe: None,
         }
@@ -85,6 +91,27 @@ impl Model {
     /// Calls that the service works on at a time when it is busy, by Little's law.
     pub(super) fn base(&self) -> f64 {
         self.capacity * self.no_load
+    }
+
+    /// The largest base that fits what was measured; the base, once a probe has measured it.
+    ///
+    /// The windows of the startup are too short for the longest calls, and so is its no-load latency.
+    /// A probe that starts too high goes lower without a loss of throughput.
+    pub(super) fn likely_base(&self) -> f64 {
+        if self.is_tried() {
+            return self.base();
+        }
+        let rested = self.rested.filter(|rested| self.is_enough(rested));
+        let longest = |latency: f64, seen: Observation| latency.max(seen.latency);
+        let measured = rested.into_iter().chain(self.grown);
+        self.capacity * measured.fold(self.no_load, longest)
+    }
+
+    /// The share of the time until its deadline that a request may spend inside the service: less where
+    /// calls vary, by a standard deviation of that time.
+    pub(super) fn inside(&self, saturation: f64) -> f64 {
+        let inside = self.tuning.inside;
+        inside / (1.0 + inside * self.variation * saturation)
     }
 
     /// Whether the capacity was ever tried. Until then it is what was asked for.
@@ -155,6 +182,7 @@ impl Model {
     pub(super) fn contradicted(&mut self) {
         self.capacity /= self.tuning.boost_step;
         self.calibration = 1.0;
+        (self.growing, self.grown) = (None, None);
     }
 
     /// The mix of routes has changed: all calls take longer, or shorter, by the same factor, while
@@ -212,6 +240,7 @@ impl Model {
     /// The lowest of several means is too low by chance, so means that may be equal are averaged. A
     /// longer one may be queueing.
     pub(super) fn start(&mut self, seen: &Observation, latency: f64) {
+        self.grow(&Observation { latency, ..*seen });
         let error = seen.error(seen.variation) / seen.latency;
         let known = self.error;
         if self.no_load <= 0.0
@@ -230,10 +259,20 @@ impl Model {
         self.variation += weight * (seen.variation - self.variation);
     }
 
+    /// Compares a window of the startup with the one before. If much more was done in it, calls did not
+    /// wait for each other in the one before.
+    fn grow(&mut self, seen: &Observation) {
+        let rises = |before: &Observation| seen.counted > self.tuning.pays * before.counted;
+        let before = self.growing.replace(*seen).filter(rises);
+        let joined = before.map(|before| self.grown.map_or(before, |grown| grown.and(&before)));
+        self.grown = joined.or(self.grown);
+    }
+
     /// Takes a window into the capacity. Only one that is `settled`, in which the limit did not
     /// move, may replace the estimate at once.
     pub(super) fn follow(&mut self, seen: &Observation, limit: f64, settled: bool) -> Evidence {
         let tuning = self.tuning;
+        (self.growing, self.grown) = (None, None);
         if self.capacity <= 0.0 {
             self.capacity = seen.throughput;
         }

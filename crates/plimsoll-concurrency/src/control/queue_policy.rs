@@ -16,13 +16,13 @@ const LONGEST: f64 = 1e6;
 /// the calls `ahead` leave of it is reserve: with a queue that uses all of it, every answer is nearly
 /// late.
 pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u32, Duration)> {
-    let tuning = &model.tuning;
+    let (tuning, inside) = (&model.tuning, model.inside(model.saturation));
     let calm = if during_probe { 1.0 } else { model.calm() };
     // A request that waits for longer than its caller does takes a slot for nothing.
     let stays = (1.0 - model.dropped).powi(2);
     // A request that states its deadline may wait for a part of it.
     let more = model.deadline_left.map_or(1.0, |left| {
-        let longest = tuning.inside * left / (tuning.longest_wait * model.no_load);
+        let longest = inside * left / (tuning.longest_wait * model.no_load);
         longest.max(1.0).min(tuning.stated_wait)
     });
     // Enough work is queued in any case, and a shorter queue leaves more of the callers' time.
@@ -31,7 +31,7 @@ pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u3
     let patience = model.no_load * latencies * stays;
     let in_time = (model.deadline_left).map_or(f64::INFINITY, |left| {
         let most = model.capacity * left;
-        (tuning.inside * most - ahead).max(tuning.inside * (most - ahead) * (1.0 + calm) / 2.0)
+        (inside * most - ahead).max(inside * (most - ahead) * (1.0 + calm) / 2.0)
     });
     let len = (model.capacity * patience)
         .min(in_time)

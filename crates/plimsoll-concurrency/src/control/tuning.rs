@@ -154,7 +154,7 @@ numbers! {
     most_move = 2.0 "", "capacity-halves";
     /// Share of the time until the deadline that a request may spend inside the service; the rest is
     /// for the queue.
-    inside = 0.6 "", "short-deadlines";
+    inside = 0.7 "", "short-deadlines";
 
     // Idle.
 

@@ -40,7 +40,7 @@ fn begin(now: Instant, depth: f64, at: &Context<'_>) -> Step {
         least: 0.0,
         seen: None,
     };
-    drain(probe, at.model.base() * depth, at)
+    drain(probe, at.model.likely_base() * depth, at)
 }
 
 /// Calls still wait for each other: the probe goes lower.

@@ -32,10 +32,11 @@ pub(in crate::control) fn at_its_most(seen: &Observation, model: &Model) -> Obse
 
 /// The latency of a window of the startup.
 ///
-/// The first calls to end are the shortest. By Little's law, what is in flight shows the others. (A
-/// call that ends is in flight itself, which matters when it is the only one.)
+/// The first calls to end are the shortest. By Little's law, what is in flight shows the others.
+/// (Where slots are free, a call that ends finds itself in flight, too.)
 pub(in crate::control) fn latency(seen: &Observation) -> f64 {
-    seen.latency.max((seen.in_flight - 1.0) / seen.counted)
+    let itself = if seen.demand { 0.0 } else { 1.0 };
+    seen.latency.max((seen.in_flight - itself) / seen.counted)
 }
 
 /// A window under the same limit. The one before may show idle time, and calls from before the load:
@@ -81,7 +82,7 @@ fn window(latency: f64, limit: f64, at: &Context<'_>) -> WindowSize {
 fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
     let tuning = &at.model.tuning;
     at.model.deadline_left.map_or(usual, |left| {
-        (tuning.inside * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
+        (at.model.inside(1.0) * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
     })
 }
 
