@@ -15,7 +15,7 @@ use crate::{
 /// Seeds of the scenarios for use during a change.
 pub(crate) const LOOKED_AT: Range<u64> = 0..100;
 /// Seeds of the scenarios that are run after a change is finished.
-pub(crate) const UNSEEN: Range<u64> = 1_000..1_100;
+pub(crate) const UNSEEN: Range<u64> = 2_000..2_100;
 
 /// Requests per second of the fastest server.
 const FASTEST: f64 = 15_000.0;
