@@ -41,7 +41,7 @@ use super::{
 /// | more in flight raises the throughput, or lowers it | more headroom, or less: the limit alternates by a fifth around its goal to measure it |
 /// | from time to time | a *probe* lowers it to 0.75 of the base, to measure the no-load latency; costs 0.2 % of the throughput once that is known, and some per cent at first, unless it was measured under less load |
 /// | a tenth of the calls is dropped | less headroom, and a shorter queue |
-/// | requests state a deadline | at most what the service answers within 0.6 of it; the queue leaves a reserve |
+/// | requests state a deadline | at most what the service answers within 0.7 of it, less where calls vary; the queue leaves a reserve |
 ///
 /// The headroom is 2.5 while the service keeps up, so that bursts are admitted, and 1.1 under
 /// saturation. The queue holds work for 1 (under saturation) to 4.5 no-load latencies; no request
@@ -130,7 +130,10 @@ impl Adaptive {
                 track::settled(&self.context())
             }
             Phase::Track => self.track(seen),
-            Phase::Drain(probe) => probe::measure(probe, seen, &self.context()),
+            Phase::Drain(probe) => {
+                self.model.drained(seen);
+                probe::measure(probe, seen, &self.context())
+            }
             Phase::Measure(probe) => self.measured(seen, probe),
         }
     }

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `adaptive.rs` | owns the state: the model, the headroom, the phase, the limit |
 //! | `observation.rs` | a window, as numbers with units |
-//! | `model.rs` | capacity, no-load latency, their uncertainty, saturation |
+//! | `model/` | capacity, no-load latency, their uncertainty, saturation |
+//! | `growth.rs` | the windows of the startup in which calls did not wait |
 //! | `headroom.rs` | from the model to the limit that should be |
 //! | `phase/` | what a window means in each phase: functions from observation and model to a step |
 //! | `queue_policy.rs` | from the model to the queue's bounds |
@@ -20,6 +21,7 @@ mod adaptive;
 mod algorithm;
 mod bounds;
 mod builder;
+mod growth;
 mod headroom;
 mod model;
 mod observation;

@@ -152,8 +152,8 @@ numbers! {
     least_boost = 0.6 "", "usl";
     /// Greatest factor between the limits of two windows, after the startup.
     most_move = 2.0 "", "capacity-halves";
-    /// Share of the time until the deadline that a request may spend inside the service; the rest is
-    /// for the queue.
+    /// Share of the time until the deadline that a request may spend inside the service, where calls
+    /// do not vary; the rest is for the queue. Where they vary, a deviation of that time is reserve.
     inside = 0.7 "", "short-deadlines";
 
     // Idle.

@@ -226,7 +226,7 @@ impl ConcurrencyLimitHandle {
     }
 
     /// Returns the 99th percentile of the service time, as set or measured; `None` when unknown.
-    /// The measured one is at most 0.6 of the usual time until deadlines.
+    /// The measured one is at most 0.7 of the usual time until deadlines.
     ///
     /// Requests with a deadline are rejected when they have less time left.
     pub fn service_time(&self) -> Option<Duration> {

@@ -56,7 +56,7 @@ impl<D, R> ConcurrencyLimit<D, R> {
     /// Without this setting:
     ///
     /// - A fixed limit rejects only requests whose deadline has passed.
-    /// - An adaptive limit measures the service time, and requires at most 0.6 of the usual time until
+    /// - An adaptive limit measures the service time, and requires at most 0.7 of the usual time until
     ///   deadlines. When a slot becomes free it requires the 90th percentile only, or, where that is
     ///   longer, the mean latency of recent calls that ended while all slots were taken (the latest
     ///   has a weight of 1/16).

@@ -18,7 +18,7 @@ pub(in crate::control) fn first(now: Instant, at: &Context<'_>) -> Step {
 /// A probe that is due. Once two agree, a shallow one checks the estimate.
 pub(in crate::control) fn due(now: Instant, at: &Context<'_>) -> Step {
     let tuning = &at.model.tuning;
-    let shallow = at.model.agreed >= 2;
+    let shallow = at.model.agreed >= 2 && !at.model.doubts_probe(now);
     begin(
         now,
         if shallow {
@@ -40,7 +40,11 @@ fn begin(now: Instant, depth: f64, at: &Context<'_>) -> Step {
         least: 0.0,
         seen: None,
     };
-    drain(probe, at.model.likely_base() * depth, at)
+    drain(
+        probe,
+        at.model.likely_no_load() * at.model.capacity * depth,
+        at,
+    )
 }
 
 /// Calls still wait for each other: the probe goes lower.
@@ -74,7 +78,8 @@ fn drain(probe: Probe, limit: f64, at: &Context<'_>) -> Step {
 pub(in crate::control) fn measure(probe: Probe, seen: &Observation, at: &Context<'_>) -> Step {
     // Short calls end first, so the first estimate could be theirs: wait for the long ones.
     let long = if at.model.agreed == 0 {
-        at.model.tuning.pays * seen.latency * (1.0 + seen.variation)
+        let latency = seen.latency.min(at.model.likely_no_load());
+        at.model.tuning.pays * latency * (1.0 + seen.variation.max(at.model.variation))
     } else {
         0.0
     };

@@ -82,7 +82,7 @@ fn window(latency: f64, limit: f64, at: &Context<'_>) -> WindowSize {
 fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
     let tuning = &at.model.tuning;
     at.model.deadline_left.map_or(usual, |left| {
-        (at.model.inside(1.0) * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
+        (at.model.inside(at.model.saturation) * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
     })
 }
 

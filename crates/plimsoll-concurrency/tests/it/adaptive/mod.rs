@@ -2,6 +2,7 @@
 
 mod contract;
 mod first_load;
+mod first_probe;
 mod mix;
 mod probes;
 mod replay;

@@ -1,14 +1,17 @@
 //! What is known about the service: its capacity, its no-load latency, and how well they are known.
 
+mod probed;
+mod rest;
+
 use std::{mem, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Tuning, observation::Observation};
+use super::{Tuning, growth::Growth, observation::Observation};
 
 /// What a window shows about the capacity.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Evidence {
+pub(in crate::control) enum Evidence {
     /// It confirms the estimate, or moves it a little.
     Near,
     /// Much lower throughput, for the first time: a pause, or lower capacity. The next window decides.
@@ -19,7 +22,7 @@ pub(super) enum Evidence {
 
 /// What a probe found out about the no-load latency.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Probed {
+pub(in crate::control) enum Probed {
     /// As much was done with less in flight, so calls still wait for each other: probe lower.
     Queueing,
     /// This is the no-load latency.
@@ -28,45 +31,46 @@ pub(super) enum Probed {
 
 /// The model of the service. Times are in seconds.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) tuning: Tuning,
+pub(in crate::control) struct Model {
+    pub(in crate::control) tuning: Tuning,
     /// Calls a second that the service completes when it is busy.
-    pub(super) capacity: f64,
+    pub(in crate::control) capacity: f64,
     /// How far the last window was off the capacity, in standard errors.
     surprise: f64,
     /// Mean latency when no call waits for another; 0 before the first window.
-    pub(super) no_load: f64,
+    pub(in crate::control) no_load: f64,
     /// The same, where the user states it.
-    pub(super) stated_no_load: Option<f64>,
+    pub(in crate::control) stated_no_load: Option<f64>,
     /// Standard error of the no-load latency, relative to it.
-    pub(super) error: f64,
+    pub(in crate::control) error: f64,
     /// Coefficient of variation of the no-load latency; 1 until enough calls were measured.
-    pub(super) variation: f64,
+    pub(in crate::control) variation: f64,
     /// Moving average of [`Observation::saturation`].
-    pub(super) saturation: f64,
+    pub(in crate::control) saturation: f64,
     /// Mean no-load latency of the last window's routes.
     route_latency: Option<f64>,
     /// Moving average of the share of calls that is dropped.
-    pub(super) dropped: f64,
+    pub(in crate::control) dropped: f64,
     /// Time until the deadline of requests.
-    pub(super) deadline_left: Option<f64>,
+    pub(in crate::control) deadline_left: Option<f64>,
     /// Throughput by Little's law over counted throughput. 1 unless calls are cancelled, or several
     /// cells share the limit and each has its own slots.
-    pub(super) calibration: f64,
+    pub(in crate::control) calibration: f64,
     /// What was measured while every request found a slot, with the fewest in flight.
     rested: Option<Observation>,
-    /// The last window of the startup, until the next shows whether the service was busy in it.
-    growing: Option<Observation>,
-    /// The windows of the startup in which it was not.
-    grown: Option<Observation>,
+    /// What was measured in the startup without queueing.
+    growth: Growth,
+    /// The end of the last deep probe and its throughput; `None` if that was the capacity, and after a
+    /// jump.
+    probed_at: Option<(Instant, f64)>,
     /// Probes in a row that agree on the no-load latency.
-    pub(super) agreed: u32,
+    pub(in crate::control) agreed: u32,
     /// When the next probe is due; `None` before the first.
-    pub(super) next_probe: Option<Instant>,
+    pub(in crate::control) next_probe: Option<Instant>,
 }
 
 impl Model {
-    pub(super) fn new(tuning: &Tuning) -> Self {
+    pub(in crate::control) fn new(tuning: &Tuning) -> Self {
         Self {
             tuning: *tuning,
             capacity: 0.0,
@@ -81,51 +85,37 @@ impl Model {
             deadline_left: None,
             calibration: 1.0,
             rested: None,
-            growing: None,
-            grown: None,
+            growth: Growth::default(),
+            probed_at: None,
             agreed: 0,
             next_probe: None,
         }
     }
 
     /// Calls that the service works on at a time when it is busy, by Little's law.
-    pub(super) fn base(&self) -> f64 {
+    pub(in crate::control) fn base(&self) -> f64 {
         self.capacity * self.no_load
-    }
-
-    /// The largest base that fits what was measured; the base, once a probe has measured it.
-    ///
-    /// The windows of the startup are too short for the longest calls, and so is its no-load latency.
-    /// A probe that starts too high goes lower without a loss of throughput.
-    pub(super) fn likely_base(&self) -> f64 {
-        if self.is_tried() {
-            return self.base();
-        }
-        let rested = self.rested.filter(|rested| self.is_enough(rested));
-        let longest = |latency: f64, seen: Observation| latency.max(seen.latency);
-        let measured = rested.into_iter().chain(self.grown);
-        self.capacity * measured.fold(self.no_load, longest)
     }
 
     /// The share of the time until its deadline that a request may spend inside the service: less where
     /// calls vary, by a standard deviation of that time.
-    pub(super) fn inside(&self, saturation: f64) -> f64 {
+    pub(in crate::control) fn inside(&self, saturation: f64) -> f64 {
         let inside = self.tuning.inside;
         inside / (1.0 + inside * self.variation * saturation)
     }
 
     /// Whether the capacity was ever tried. Until then it is what was asked for.
-    pub(super) fn is_tried(&self) -> bool {
+    pub(in crate::control) fn is_tried(&self) -> bool {
         self.next_probe.is_some()
     }
 
     /// 1 while the service keeps up, 0 while it is saturated.
-    pub(super) fn calm(&self) -> f64 {
+    pub(in crate::control) fn calm(&self) -> f64 {
         1.0 - self.saturation
     }
 
     /// Time in which nearly all calls in flight end.
-    pub(super) fn tail(&self) -> Duration {
+    pub(in crate::control) fn tail(&self) -> Duration {
         let latencies = (1.0 + self.tuning.tail * self.variation).min(self.tuning.longest_wait);
         let seconds = (self.no_load * latencies).min(3600.0);
         Duration::from_secs_f64(seconds.max(self.tuning.shortest_window))
@@ -134,44 +124,20 @@ impl Model {
     /// Standard error of the throughput of a window, relative to it: chance, and the calls that are
     /// cut off at its ends. One long call among short ones can halve a throughput by Little's law, so
     /// the window's own variation counts, too.
-    pub(super) fn throughput_error(&self, seen: &Observation, limit: f64) -> f64 {
+    pub(in crate::control) fn throughput_error(&self, seen: &Observation, limit: f64) -> f64 {
         let variation = self.variation.max(seen.variation);
         let chance = variation.max(self.tuning.changed) / seen.calls.sqrt();
         chance.max(limit / (self.tuning.generations * seen.calls))
     }
 
     /// Whether the throughput of a window is the capacity, but for chance.
-    pub(super) fn confirms(&self, seen: &Observation) -> bool {
+    pub(in crate::control) fn confirms(&self, seen: &Observation) -> bool {
         let apart = (seen.throughput / self.capacity).ln().abs();
         apart < self.tuning.changed || self.surprise.abs() < self.tuning.certain
     }
 
-    /// How much it matters that the no-load latency is uncertain: 1 when its error is as large as
-    /// the headroom under saturation, which hides it.
-    fn uncertainty(&self) -> f64 {
-        let base = self.base().max(1.0);
-        let headroom = self.tuning.least_headroom - 1.0 + self.tuning.roots / base.sqrt();
-        (self.error / headroom).powi(2)
-    }
-
-    /// How much more often than usual the no-load latency has to be probed.
-    pub(super) fn urgency(&self) -> f64 {
-        let most = self.tuning.urgency;
-        if self.agreed == 0 {
-            most
-        } else {
-            (1.0 + self.uncertainty()).min(most)
-        }
-    }
-
-    /// How many times as many calls a probe has to hold as other windows: calls that vary more give
-    /// a less certain mean.
-    pub(super) fn probe_calls(&self) -> f64 {
-        self.variation.powi(2).clamp(1.0, self.tuning.urgency)
-    }
-
     /// Takes in what holds in every phase: drops and deadlines.
-    pub(super) fn observe(&mut self, seen: &Observation) {
+    pub(in crate::control) fn observe(&mut self, seen: &Observation) {
         let weight = seen.ended / (seen.ended + self.tuning.prior);
         self.dropped += weight * (seen.dropped - self.dropped);
         self.deadline_left = seen.deadline_left;
@@ -179,15 +145,15 @@ impl Model {
 
     /// No call of a window was answered before its caller left: the capacity is below the estimate,
     /// and what was measured of the callers is out of date.
-    pub(super) fn contradicted(&mut self) {
+    pub(in crate::control) fn contradicted(&mut self) {
         self.capacity /= self.tuning.boost_step;
         self.calibration = 1.0;
-        (self.growing, self.grown) = (None, None);
+        self.growth = Growth::default();
     }
 
     /// The mix of routes has changed: all calls take longer, or shorter, by the same factor, while
     /// the service is what it was. Returns the logarithm of that factor.
-    pub(super) fn follow_mix(&mut self, seen: &Observation) -> f64 {
+    pub(in crate::control) fn follow_mix(&mut self, seen: &Observation) -> f64 {
         let before = mem::replace(&mut self.route_latency, seen.route_latency);
         let (Some(before), Some(now)) = (before, seen.route_latency) else {
             return 0.0;
@@ -202,24 +168,24 @@ impl Model {
     }
 
     /// Routes update their latencies from this window: the next is not comparable with it.
-    pub(super) fn routes_update(&mut self) {
+    pub(in crate::control) fn routes_update(&mut self) {
         self.route_latency = None;
     }
 
     /// Takes in how saturated a window was.
-    pub(super) fn saturate(&mut self, seen: &Observation) {
+    pub(in crate::control) fn saturate(&mut self, seen: &Observation) {
         let known = self.tuning.prior + self.tuning.saturation_memory * self.base();
         let weight = seen.calls / (seen.calls + known);
         self.saturation += weight * (seen.saturation - self.saturation);
     }
 
     /// Compares the two throughputs of a window in which the limit was steady.
-    pub(super) fn calibrate(&mut self, seen: &Observation, weight: f64) {
+    pub(in crate::control) fn calibrate(&mut self, seen: &Observation, weight: f64) {
         self.calibration *= disparity(seen).powf(weight);
     }
 
     /// The two throughputs differ in every window of a probe, so the calibration is wrong.
-    pub(super) fn recalibrate(&mut self, seen: &Observation) {
+    pub(in crate::control) fn recalibrate(&mut self, seen: &Observation) {
         self.calibrate(seen, 1.0);
         if self.next_probe.is_none() {
             // The startup has only counted.
@@ -227,20 +193,13 @@ impl Model {
         }
     }
 
-    /// Whether to probe now: at first, after a jump, and from time to time under saturation. While the
-    /// service keeps up, a probe would gain nothing, and reject what could be served.
-    pub(super) fn is_probe_due(&self, now: Instant) -> bool {
-        let first_or_jump = self.next_probe.is_none_or(|at| at == now);
-        let pays = first_or_jump || self.saturation > self.calm();
-        self.stated_no_load.is_none() && pays && self.next_probe.is_none_or(|at| now >= at)
-    }
-
     /// Takes in a window of the startup, in which nothing is known yet.
     ///
     /// The lowest of several means is too low by chance, so means that may be equal are averaged. A
     /// longer one may be queueing.
-    pub(super) fn start(&mut self, seen: &Observation, latency: f64) {
-        self.grow(&Observation { latency, ..*seen });
+    pub(in crate::control) fn start(&mut self, seen: &Observation, latency: f64) {
+        let window = Observation { latency, ..*seen };
+        self.growth.observe(&window, self.tuning.pays);
         let error = seen.error(seen.variation) / seen.latency;
         let known = self.error;
         if self.no_load <= 0.0
@@ -259,20 +218,16 @@ impl Model {
         self.variation += weight * (seen.variation - self.variation);
     }
 
-    /// Compares a window of the startup with the one before. If much more was done in it, calls did not
-    /// wait for each other in the one before.
-    fn grow(&mut self, seen: &Observation) {
-        let rises = |before: &Observation| seen.counted > self.tuning.pays * before.counted;
-        let before = self.growing.replace(*seen).filter(rises);
-        let joined = before.map(|before| self.grown.map_or(before, |grown| grown.and(&before)));
-        self.grown = joined.or(self.grown);
-    }
-
     /// Takes a window into the capacity. Only one that is `settled`, in which the limit did not
     /// move, may replace the estimate at once.
-    pub(super) fn follow(&mut self, seen: &Observation, limit: f64, settled: bool) -> Evidence {
+    pub(in crate::control) fn follow(
+        &mut self,
+        seen: &Observation,
+        limit: f64,
+        settled: bool,
+    ) -> Evidence {
         let tuning = self.tuning;
-        (self.growing, self.grown) = (None, None);
+        self.growth = Growth::default();
         if self.capacity <= 0.0 {
             self.capacity = seen.throughput;
         }
@@ -311,6 +266,9 @@ impl Model {
         if speed || far && fell {
             self.changed_speed(moved);
         }
+        if far {
+            self.probed_at = None;
+        }
         if far && fell {
             self.next_probe = Some(seen.now);
             return Evidence::Fell;
@@ -337,111 +295,6 @@ impl Model {
     fn explains(&self, latency: f64) -> bool {
         let longer = latency / self.no_load;
         (1.0 - self.tuning.changed..self.tuning.pays).contains(&longer)
-    }
-
-    /// Updates the no-load latency from a window in which every request found a slot.
-    ///
-    /// With much in flight a longer latency may be queueing, which must not count as no-load latency.
-    /// A shorter one must be shorter by more than chance: windows without one of the rare long calls
-    /// look fast.
-    pub(super) fn rest(&mut self, seen: &Observation) {
-        let variance = seen.variation.max(self.variation).powi(2);
-        let weight = seen.calls / (seen.calls + self.tuning.prior * (1.0 + variance));
-        let error = seen.error(variance.sqrt());
-        let shorter = seen.latency + self.tuning.likely * error < self.no_load;
-        let at_no_load = self.is_at_no_load(seen);
-        if shorter || at_no_load {
-            self.no_load += weight * (seen.latency - self.no_load);
-            self.variation += weight * (seen.variation - self.variation);
-        }
-        self.no_load = self.stated_no_load.unwrap_or(self.no_load);
-        let rested = self
-            .rested
-            .map_or(*seen, |rested| self.rested(rested, seen));
-        self.rested = Some(rested);
-    }
-
-    /// What was measured with the fewest in flight, after another window.
-    fn rested(&self, rested: Observation, seen: &Observation) -> Observation {
-        let tuning = &self.tuning;
-        let more = seen.in_flight > (1.0 + tuning.changed) * rested.in_flight;
-        let error = |of: &Observation| of.error(of.variation);
-        let chance = tuning.likely * error(seen).hypot(error(&rested));
-        let apart = (seen.latency - rested.latency).abs();
-        if !more && apart < chance.max(tuning.same * rested.latency) {
-            rested.and(seen)
-        } else if more && self.is_enough(&rested) {
-            rested
-        } else {
-            *seen
-        }
-    }
-
-    /// Whether a window has enough calls for a good estimate of the no-load latency.
-    fn is_enough(&self, seen: &Observation) -> bool {
-        seen.calls > self.tuning.prior * (1.0 + seen.variation.powi(2))
-    }
-
-    /// Takes in what was measured before the service was under load, in place of the first probe.
-    /// Returns whether there was enough of it.
-    ///
-    /// Few were in flight then, compared with what the service is now known to work on at a time, so
-    /// calls did not wait for each other. That was not known before, since less was asked for.
-    pub(super) fn adopt_rest(&mut self) -> bool {
-        let few = self.tuning.occupied_from * self.base();
-        let Some(rested) = self.rested.filter(|rested| rested.in_flight < few) else {
-            return false;
-        };
-        if self.next_probe.is_some() || !self.is_enough(&rested) {
-            return false;
-        }
-        if self.stated_no_load.is_none() {
-            self.no_load = rested.latency;
-            self.error = rested.error(rested.variation) / rested.latency;
-        }
-        self.variation = rested.variation;
-        self.agreed = 1;
-        true
-    }
-
-    /// Whether few enough were in flight that calls did not wait for each other.
-    pub(super) fn is_at_no_load(&self, seen: &Observation) -> bool {
-        seen.in_flight < self.tuning.occupied_from * self.base() || seen.is_alone(&self.tuning)
-    }
-
-    /// Takes in the window that a probe measured. A `shallow` one only checks the estimate.
-    pub(super) fn probed(&mut self, seen: &Observation, shallow: bool) -> Probed {
-        let share = seen.throughput / self.capacity;
-        let full = !shallow && share > self.tuning.nearly_all;
-        // Much more was done, with less in flight: the capacity was too low, and the base with it.
-        let more = share > 1.0 + self.tuning.changed;
-        if more {
-            self.capacity = seen.throughput;
-        }
-        let full = full && !more;
-        let error = seen.error(seen.variation);
-        // Both the estimate and this window have an error.
-        let chance = error.hypot(self.error * self.no_load);
-        let tolerance = (self.tuning.likely * chance).max(self.tuning.same * self.no_load);
-        let near = (seen.latency - self.no_load).abs() < tolerance;
-        if near && !full && self.next_probe.is_some() {
-            self.agreed += 1;
-        } else {
-            self.agreed = 0;
-        }
-        // The mean of the probes that agree, and of the last few of them once they are many.
-        let weight = f64::from(self.agreed + 1)
-            .recip()
-            .max(2.0 * self.tuning.fade);
-        self.no_load += (seen.latency - self.no_load) * weight;
-        let known = self.error * (1.0 - weight);
-        self.error = known.hypot(error / seen.latency * weight);
-        self.variation += 3.0 * self.tuning.fade * (seen.variation - self.variation);
-        if (full || shallow && !near) && seen.limit > 1.0 {
-            Probed::Queueing
-        } else {
-            Probed::NoLoad
-        }
     }
 }
 
