@@ -13,6 +13,7 @@ mod holds;
 mod hops;
 mod keyed;
 mod keys;
+mod law_10;
 mod laws;
 mod missing;
 mod outcomes;
