@@ -15,7 +15,9 @@ impl Model {
         if self.is_tried() {
             return self.no_load;
         }
-        let rested = self.rested.filter(|rested| self.is_enough(rested));
+        let most = self.tuning.most_move * self.base();
+        let trusted = |seen: &Observation| self.is_enough(seen) && seen.in_flight < most;
+        let rested = self.rested.filter(trusted);
         let rested = rested.map(|seen| seen.latency);
         let measured = rested.into_iter().chain(self.growth.latency());
         measured.fold(self.no_load, f64::max)

@@ -80,10 +80,17 @@ fn window(latency: f64, limit: f64, at: &Context<'_>) -> WindowSize {
 /// limit, calls under the next one are longer by that factor, and must still be in time. Where no
 /// deadline is known, the factor is `usual`.
 fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
-    let tuning = &at.model.tuning;
-    at.model.deadline_left.map_or(usual, |left| {
-        (at.model.inside(at.model.saturation) * left / seen.latency).clamp(1.0, 2.0 * tuning.growth)
-    })
+    let Some(left) = at.model.deadline_left else {
+        return usual;
+    };
+    // Calls that have just begun to wait did not end in this window, so their latency is too short;
+    // and as they count for nothing, Little's law gives one that is too long. Between the two, nearer
+    // to the first.
+    let held = at.limit / seen.counted;
+    let longer = (seen.latency * held).sqrt();
+    let latency = (seen.latency * longer).sqrt();
+    let inside = at.model.inside(at.model.saturation);
+    (inside * left / latency).clamp(1.0, 2.0 * at.model.tuning.growth)
 }
 
 /// Grows by `factor`, or ends the startup. `before` is the throughput of the step before.

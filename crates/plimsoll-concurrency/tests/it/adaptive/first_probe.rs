@@ -56,7 +56,7 @@ fn the_first_probe_begins_where_slots_were_held_for_as_long_as_without_queueing(
 #[test]
 fn calls_that_took_longer_while_every_request_found_a_slot_raise_the_first_probe() {
     let mut adaptive = Adaptive::new();
-    adaptive.update(&full(10, 16, 20 * MS, 20 * MS));
+    adaptive.update(&full(10, 16, 30 * MS, 30 * MS));
     // 500 a second, and 25 of 40 slots in use: the first calls to end were short by chance.
     let idle = Window {
         without_slot: 0,
@@ -79,7 +79,7 @@ fn calls_that_took_longer_while_every_request_found_a_slot_raise_the_first_probe
         change = adaptive.update(&full(limit, 400, MS * 2 * limit, MS * 2 * limit));
     }
     assert_eq!(change.reason, LimitReason::Probe, "{change:?}");
-    // 500 a second of 50 ms, and not of 20.
+    // 500 a second of 50 ms, and not of 30.
     assert!((18..=25).contains(&change.limit), "{change:?}");
 }
 
