@@ -32,11 +32,10 @@ pub(in crate::control) fn at_its_most(seen: &Observation, model: &Model) -> Obse
 
 /// The latency of a window of the startup.
 ///
-/// The first calls to end are the shortest. By Little's law, what is in flight shows the others.
-/// (Where slots are free, a call that ends finds itself in flight, too.)
+/// The first calls to end are the shortest. By Little's law, what is in flight shows the others. (A
+/// call that ends is in flight itself, which matters when it is the only one.)
 pub(in crate::control) fn latency(seen: &Observation) -> f64 {
-    let itself = if seen.demand { 0.0 } else { 1.0 };
-    seen.latency.max((seen.in_flight - itself) / seen.counted)
+    seen.latency.max((seen.in_flight - 1.0) / seen.counted)
 }
 
 /// A window under the same limit. The one before may show idle time, and calls from before the load:

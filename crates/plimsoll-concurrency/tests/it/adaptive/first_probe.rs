@@ -47,10 +47,8 @@ fn the_first_probe_begins_where_slots_were_held_for_as_long_as_without_queueing(
     assert_eq!((all_seen.limit, all_seen.reason), (52, LimitReason::Probe));
     // The calls that ended were the short ones: a probe at their latency would stop most workers.
     let short_seen = first_probe(40 * MS);
-    assert_eq!(
-        (short_seen.limit, short_seen.reason),
-        (52, LimitReason::Probe)
-    );
+    assert_eq!(short_seen.reason, LimitReason::Probe);
+    assert!((48..=52).contains(&short_seen.limit), "{short_seen:?}");
 }
 
 #[test]
