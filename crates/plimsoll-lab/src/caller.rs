@@ -79,7 +79,11 @@ impl Plan {
         Alone {
             work,
             // Of several calls, it is not known which were in time.
-            takes: if one_call { (done - now) as f64 } else { 0.0 },
+            takes: if one_call {
+                done.saturating_sub(now) as f64
+            } else {
+                0.0
+            },
             of_use: of_use.min(self.deadline as f64),
             stops: timeout.is_some() && !self.goes_on,
         }

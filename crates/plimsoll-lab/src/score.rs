@@ -102,10 +102,11 @@ fn possible(point: &Point<'_>, ledger: &Ledger, from: f64, until: f64, luck: f64
         let offered: f64 = ledger.offered[bins.clone()].iter().sum();
         let load = |kind: usize| point.callers[kind].weight * point.callers[kind].task();
         let fits = |kind: usize| load(kind) * ledger.fits.offered(kind, bins.clone());
-        let (kinds, all) = (0..point.callers.len(), 0..point.callers.len());
-        let offered = offered * kinds.map(fits).sum::<f64>() / all.map(load).sum::<f64>();
+        let kinds = 0..point.callers.len();
+        let all: f64 = kinds.clone().map(load).sum();
+        let offered = offered * kinds.clone().map(fits).sum::<f64>() / all;
         // A policy may prefer the kind of which the most are in time.
-        let shares = (0..point.callers.len()).map(|kind| ledger.fits.capacity(kind, bins.clone()));
+        let shares = kinds.map(|kind| ledger.fits.capacity(kind, bins.clone()));
         offered.min(room(point, stretch, &bins, luck) * shares.fold(0.0, f64::max))
     };
     point.stretches.iter().map(of).sum::<f64>().max(1e-9)

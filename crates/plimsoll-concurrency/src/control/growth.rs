@@ -2,12 +2,13 @@
 
 use super::observation::Observation;
 
-/// Windows of a growing limit. If much more is done in the next one, the service was not busy before.
+/// Windows of a growing limit. If much more is done in the next one, the service was not busy in the
+/// one before.
 #[derive(Debug, Default)]
 pub(super) struct Growth {
-    /// The last window, of which this is not known yet.
+    /// The last window: whether the service was busy in it is not known yet.
     last: Option<Observation>,
-    /// Those before it.
+    /// The windows in which it was not, joined.
     calm: Option<Observation>,
 }
 

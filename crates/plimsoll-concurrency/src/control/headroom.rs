@@ -119,8 +119,7 @@ pub(super) fn most_in_time(model: &Model) -> f64 {
         return f64::INFINITY;
     };
     let tuning = &model.tuning;
-    (model.capacity * model.inside(model.saturation) * left)
-        .max(tuning.least_headroom * model.base() + 1.0)
+    (model.capacity * model.inside() * left).max(tuning.least_headroom * model.base() + 1.0)
 }
 
 impl Gain {

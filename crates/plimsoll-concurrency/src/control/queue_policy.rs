@@ -16,7 +16,7 @@ const LONGEST: f64 = 1e6;
 /// the calls `ahead` leave of it is reserve: with a queue that uses all of it, every answer is nearly
 /// late.
 pub(super) fn queue(model: &Model, ahead: f64, during_probe: bool) -> Option<(u32, Duration)> {
-    let (tuning, inside) = (&model.tuning, model.inside(model.saturation));
+    let (tuning, inside) = (&model.tuning, model.inside());
     let calm = if during_probe { 1.0 } else { model.calm() };
     // A request that waits for longer than its caller does takes a slot for nothing.
     let stays = (1.0 - model.dropped).powi(2);

@@ -97,11 +97,11 @@ impl Model {
         self.capacity * self.no_load
     }
 
-    /// The share of the time until its deadline that a request may spend inside the service: less where
-    /// calls vary, by a standard deviation of that time.
-    pub(in crate::control) fn inside(&self, saturation: f64) -> f64 {
+    /// The share of the time until its deadline that a request may spend inside the service: under
+    /// saturation less where calls vary, by a standard deviation of that time.
+    pub(in crate::control) fn inside(&self) -> f64 {
         let inside = self.tuning.inside;
-        inside / (1.0 + inside * self.variation * saturation)
+        inside / (1.0 + inside * self.variation * self.saturation)
     }
 
     /// Whether the capacity was ever tried. Until then it is what was asked for.

@@ -19,8 +19,7 @@ pub(in crate::control) fn step(seen: &Observation, at: &Context<'_>) -> Step {
         let lowest = goal.max(used).max(initial).min(at.limit);
         at.limit + tuning.fade * (lowest - at.limit)
     };
-    let late = (at.model.deadline_left)
-        .is_some_and(|left| seen.latency > at.model.inside(at.model.saturation) * left);
+    let late = (at.model.deadline_left).is_some_and(|left| seen.latency > at.model.inside() * left);
     // What is in flight is then a queue inside the service, in which deadlines pass.
     let most = if late {
         most_in_time(at.model)

@@ -78,6 +78,7 @@ fn drain(probe: Probe, limit: f64, at: &Context<'_>) -> Step {
 pub(in crate::control) fn measure(probe: Probe, seen: &Observation, at: &Context<'_>) -> Step {
     // Short calls end first, so the first estimate could be theirs: wait for the long ones.
     let long = if at.model.agreed == 0 {
+        // The calls from before have waited for each other, too.
         let latency = seen.latency.min(at.model.likely_no_load());
         at.model.tuning.pays * latency * (1.0 + seen.variation.max(at.model.variation))
     } else {

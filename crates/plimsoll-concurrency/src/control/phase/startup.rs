@@ -88,7 +88,7 @@ fn most_growth(seen: &Observation, usual: f64, at: &Context<'_>) -> f64 {
     let held = at.limit / seen.counted;
     let longer = (seen.latency * held).sqrt();
     let latency = (seen.latency * longer).sqrt();
-    let inside = at.model.inside(at.model.saturation);
+    let inside = at.model.inside();
     (inside * left / latency).clamp(1.0, 2.0 * at.model.tuning.growth)
 }
 
